@@ -1,0 +1,65 @@
+"""Classifiers by name: torchvision's and timm's nets, the embedded EfficientNet-Lites, and the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from bench.classifiers import lite, torchvision_nets
+from bench.classifiers.timm_nets import timm_architecture
+from bench.classifiers.user import user_architecture
+from bench.classifiers.weights import load_weights
+from bench.core.classifier import CLASSIFIERS, Architecture, Classifier, classifier
+
+__all__ = ["CLASSIFIERS", "DEFAULT", "classifier", "load_classifier"]
+
+DEFAULT = "efficientnet_lite0"
+
+torchvision_nets.register(CLASSIFIERS)
+lite.register(CLASSIFIERS)
+
+
+def load_classifier(
+    text: str,
+    *,
+    layer: str | None = None,
+    weights: Path | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Classifier:
+    """The classifier that `text` names: a registered name, `timm:NAME`, or `FILE.py:NAME`.
+
+    `weights` (.pth, .pt, .safetensors) replace the net's default ones; `layer` replaces its target layer.
+    Raises UsageError for an unknown name or layer, weights that do not fit, and weights that cannot be had.
+    """
+    architecture = find_architecture(text)
+    net = architecture.build().eval()
+    origin = architecture.origin
+    if weights is not None:
+        origin = load_weights(net, weights, text)
+    elif architecture.fetch is not None:
+        origin = architecture.fetch(net)
+    return Classifier(
+        net,
+        name=text,
+        layer=layer or architecture.layer,
+        input_size=architecture.input_size,
+        mean=architecture.mean,
+        std=architecture.std,
+        interpolation=architecture.interpolation,
+        classes=architecture.classes,
+        origin=origin,
+        device=device,
+        dtype=dtype,
+    )
+
+
+def find_architecture(text: str) -> Architecture:
+    """The architecture behind a name, without weights where they would be fetched. Raises UsageError."""
+    if text.startswith("timm:"):
+        return timm_architecture(text.removeprefix("timm:"))
+    file, colon, name = text.rpartition(":")
+    if colon and file.endswith(".py"):
+        return user_architecture(Path(file), name)
+    return CLASSIFIERS[text].value()

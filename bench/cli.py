@@ -1,0 +1,182 @@
+"""The command line: from flags to a request, and from errors to one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from bench.classifiers import load_classifier
+from bench.core.classifier import CLASSIFIERS, Classifier
+from bench.core.dataset import DATASETS, Dataset, load_dataset
+from bench.core.errors import UsageError
+from bench.core.explainer import EXPLAINERS
+from bench.core.metric import METRICS, Metric
+from bench.core.protocols import Protocol, protocol
+from bench.core.registry import load_file, split_list, suggest
+from bench.listing import listing
+from bench.request import Request
+from bench.run import run
+from bench.select_sources import choose_sources
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+DEFAULT_METRICS = "AD,AG,AI,I,D,T"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_benchmark.py",
+        description="Rank explainers of an image classifier under one protocol.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--list", action="store_true", help="print methods, metrics, classifiers, data sets and protocols, and stop")
+    add("--model", default="efficientnet_lite0", help="a name of --list, timm:NAME, or FILE.py:NAME")
+    add("--weights", action="append", default=[], metavar="[MODEL=]FILE", help=".pth or .safetensors; repeatable")
+    add("--layer", help="target layer, a module path such as layer4.2 (default: the papers')")
+    add("--methods", default="all", help="names or specs such as 'grad-cam,opti-cam(steps=100)'; all; all,library")
+    add("--no-controls", action="store_true", help="leave out the sanity controls")
+    add("--maps", action="append", default=[], type=Path, metavar="DIR", help="precomputed maps ID.npy, as a row")
+    add("--metrics", default=DEFAULT_METRICS, help="comma-separated names; T is the timing pass")
+    add("--data", default="samples", help="data set: see --list")
+    add("--data-root", type=Path, help="folder of the data set")
+    add("--boxes", type=Path, help="CSV (or folder) with object boxes, for data sets that do not bring their own")
+    add("--limit", type=int, help="use so many images; smaller limits are subsets of larger ones")
+    add(
+        "--protocol",
+        help="protocol, with changed fields as in clean+target=true (default: quick for samples, else clean)",
+    )
+    add(
+        "--target", help="explained class: true, predicted, least, or a class (name or index); overrides the protocol's"
+    )
+    add("--seed", type=int, default=0, help="seed of everything random")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, …")
+    add("--batch-size", type=int, default=16, help="images per chunk and per forward; fixed for the run")
+    add("--out", type=Path, help="results folder (default: results/MODEL-DATA-PROTOCOL)")
+    add("--force", action="store_true", help="compute again what is stored")
+    add("--plugin", action="append", default=[], metavar="FILE.py", help="registers further explainers, metrics, …")
+    add("-v", "--verbose", action="store_true", help="show tracebacks of failing methods")
+    return parser
+
+
+def resolve_protocol(args: argparse.Namespace, classifier: Classifier) -> Protocol:
+    chosen = protocol(args.protocol or ("quick" if args.data == "samples" else "clean"))
+    return chosen.with_fields(target=target_class(args.target, classifier)) if args.target else chosen
+
+
+def target_class(text: str, classifier: Classifier) -> str:
+    """`true`, `predicted`, `least` or the index of a class given by index or by name."""
+    if text in ("true", "predicted", "least"):
+        return text
+    names = {name.lower(): index for index, name in enumerate(classifier.classes)}
+    if text.lower() in names:
+        return str(names[text.lower()])
+    if text.isdecimal() and int(text) < classifier.num_classes:
+        return text
+    raise UsageError(
+        f"--target {text!r} is no class of {classifier.name} (0 … {classifier.num_classes - 1}); {suggest(text, names)}"
+    )
+
+
+def resolve_metrics(text: str) -> tuple[tuple[Metric, ...], bool]:
+    """The metrics in the order given, and whether the timing pass is wanted."""
+    names = list(dict.fromkeys(split_list(text)))
+    if not names:
+        raise UsageError(f"--metrics is empty; {suggest('', [entry.name for entry in METRICS])}")
+    return tuple(METRICS[name].value for name in names if name != "T"), "T" in names
+
+
+def weights_for(model: str, given: Sequence[str]) -> Path | None:
+    """The file that `--weights [MODEL=]FILE` names for this model."""
+    chosen = None
+    for text in given:
+        name, equals, file = text.rpartition("=")
+        if not equals or name == model:
+            chosen = Path(file)
+    if given and chosen is None:
+        raise UsageError(f"--weights {' '.join(given)} names no file for {model}; write --weights {model}=FILE")
+    return chosen
+
+
+def check_device(text: str) -> torch.device:
+    try:
+        device = torch.device(text)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {text} cannot be used ({reason}); this machine has cpu" + (
+            f" and cuda:0 … cuda:{torch.cuda.device_count() - 1}" if torch.cuda.is_available() else "")) from None  # fmt: skip
+    return device
+
+
+def check_labels(dataset: Dataset, classifier: Classifier, chosen: Protocol) -> None:
+    """Refuse labels that the classifier does not know, and a protocol that needs labels where there are none."""
+    labels = [sample.label for sample in dataset.samples if sample.label is not None]
+    if labels and max(labels) >= classifier.num_classes:
+        raise UsageError(
+            f"{dataset.name} has labels up to {max(labels)}, but {classifier.name} knows {classifier.num_classes} classes; "
+            "use a net of this data set's classes"
+        )
+    if chosen.target == "true" and len(labels) < len(dataset.samples):
+        raise UsageError(
+            f"protocol {chosen.name} explains the true class, but {dataset.name} has images without a label; "
+            "add --target predicted"
+        )
+
+
+def build_request(args: argparse.Namespace, command: str) -> Request:
+    """Everything the flags name, found and checked. Raises UsageError at the first thing that is missing."""
+    if args.batch_size < 1:
+        raise UsageError(f"--batch-size must be at least 1, not {args.batch_size}")
+    if args.limit is not None and args.limit < 1:
+        raise UsageError(f"--limit must be at least 1, not {args.limit}")
+    metrics, timing = resolve_metrics(args.metrics)
+    choose_sources(args.methods)  # a misspelt method is told before a network is loaded
+    dataset = load_dataset(args.data, args.data_root, args.boxes)
+    device = check_device(args.device)
+    classifier = load_classifier(
+        args.model, layer=args.layer, weights=weights_for(args.model, args.weights), device=device
+    )
+    chosen = resolve_protocol(args, classifier)
+    check_labels(dataset, classifier, chosen)
+    sources = choose_sources(args.methods, protocol=chosen, controls=not args.no_controls, maps=args.maps)
+    name = "-".join((classifier.name, dataset.name, chosen.name)).replace("/", "_").replace(":", "_")
+    return Request(
+        classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics, sources=sources,
+        out=args.out or Path("results") / name, limit=args.limit, seed=args.seed, batch=args.batch_size,
+        timing=timing, force=args.force, command=command,
+    )  # fmt: skip
+
+
+def load_plugins(files: Sequence[str]) -> None:
+    for registry in (EXPLAINERS, METRICS, CLASSIFIERS, DATASETS):
+        registry.load_entry_points()
+    for file in files:
+        load_file(file)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0 all ok or skipped, 1 some method failed, 2 usage or something missing, 130
+    interrupted."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.DEBUG if args.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    logging.getLogger("PIL").setLevel(logging.WARNING)
+    try:
+        load_plugins(args.plugin)
+        if args.list:
+            print(listing())
+            return OK
+        return FAILED if run(build_request(args, shlex.join(["run_benchmark.py", *argv]))) else OK
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is stored, the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED

@@ -1,0 +1,1 @@
+"""Contracts shared by everything: it imports nothing else of the project."""

@@ -1,0 +1,379 @@
+"""The contract of a classifier: trunk and head, images in [0, 1], everything frozen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.errors import Skip, UsageError
+from bench.core.hooks import HookSplit, observe, run_tapped
+from bench.core.layers import hooked, last_map_layer, resolve_layer
+from bench.core.registry import Registry
+from bench.core.split import GraphSplit, Traced, Untraceable, operation
+
+RECTIFIERS = frozenset({"relu", "relu6"})
+OTHER_ACTIVATIONS = frozenset(
+    ("gelu", "quickgelu", "gelutanh", "silu", "swish", "mish", "hardswish", "hardmish", "elu", "selu", "celu", "prelu")
+    + ("leakyrelu", "leaky_relu", "rrelu", "softplus", "hard_swish")
+)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A function that builds a net, and the facts about the net that its weights alone do not tell."""
+
+    build: Callable[[], nn.Module]
+    layer: str | None = None
+    """Target layer, as `features[-1]`; None takes the last module with a 4-D output."""
+    input_size: int = 224
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    interpolation: str = "bilinear"
+    classes: tuple[str, ...] = ()
+    """Class names by index; empty for "0", "1", …"""
+    fetch: Callable[[nn.Module], str] | None = None
+    """Loads pretrained weights into the built net and returns their origin; None where `build` gives them."""
+    origin: str = ""
+    """Where the weights that `build` gives come from."""
+
+
+CLASSIFIERS: Registry[Callable[[], Architecture]] = Registry("model", "cambench.classifiers")
+"""Thunks, since the facts of a library's net cost a look into the library."""
+
+F = TypeVar("F", bound=Callable[[], nn.Module])
+
+
+def classifier(name: str, **facts: object) -> Callable[[F], F]:
+    """Register a function that returns a net with its weights; `facts` are the fields of `Architecture`.
+
+    >>> @classifier("my-net", layer="features.3", input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    ... def my_net():
+    ...     return MyNet()
+    """
+
+    def register(build: F) -> F:
+        architecture = Architecture(build, origin=f"registered:{name}", **facts)  # type: ignore[arg-type]
+        CLASSIFIERS.add(name, lambda: architecture, signature_of=build)
+        return build
+
+    return register
+
+
+@dataclass
+class Tally:
+    """Images passed while the tally ran."""
+
+    forward: int = 0
+    """Through the whole net, or through the trunk."""
+    backward: int = 0
+    """Rows of logits from which a gradient was asked."""
+    head: int = 0
+    """Through the head alone, by `Classifier.head`."""
+
+
+class Classifier:
+    """A frozen net in eval mode, split at one layer: `logits(x) == head(*trunk(x))`.
+
+    Images are (B, 3, S, S) in [0, 1]; normalisation lives inside. `trunk` gives the layer's maps A
+    (B, K, h, w), signed, channels first, and every other tensor that crosses the cut; `head` takes both back. All of it
+    is differentiable with respect to images and A.
+
+    Raises UsageError when the layer is unknown, gives no maps, or when the split does not reproduce the net.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        name: str,
+        layer: str | None = None,
+        input_size: int = 224,
+        mean: Sequence[float] = (0.0, 0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
+        interpolation: str = "bilinear",
+        classes: Sequence[str] = (),
+        origin: str = "",
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.name, self.origin = name, origin
+        self.input_size, self.interpolation = input_size, interpolation
+        self.device, self.dtype = torch.device(device), dtype
+        self.mean, self.std = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+        self.digest = state_digest(net)
+        self._net = net.eval().requires_grad_(False).to(self.device, dtype)
+        self._shift = self.mean.to(self.device, dtype).view(-1, 1, 1)
+        self._scale = self.std.to(self.device, dtype).view(-1, 1, 1)
+        self._tally: Tally | None = None
+
+        example = self._example(seed=0)
+        self.layer = resolve_layer(net, layer) if layer else last_map_layer(net, example)
+        with _running(net, (nn.Linear, nn.Conv2d)) as ran:
+            (by_hooks,), (maps,), logits = observe(net, [self.layer], example)
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or not ran:
+            raise UsageError(f"{name} must map images to logits (B, C), by linear or convolutional layers")
+        self._last_parametric = ran[-1]
+        self.num_classes = logits.shape[1]
+        self.classes = tuple(classes) or tuple(map(str, range(self.num_classes)))
+        if len(self.classes) != self.num_classes:
+            raise UsageError(f"{name} gives {self.num_classes} logits but {len(self.classes)} class names are stated")
+        self._traced = _trace(net, example)
+        self._split = self._best_split(by_hooks, example, maps, logits)
+        self.linear = self._find_linear(maps)
+        self.relus = _only_rectifiers(net, self._traced)
+        self.module: nn.Module = TappedModule(self, self._split)
+
+    @property
+    def traced(self) -> bool:
+        """Whether the split is by graph; else a head costs a whole pass."""
+        return isinstance(self._split, GraphSplit)
+
+    def trunk(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Images (B, 3, S, S) to maps A (B, K, h, w) and the rest."""
+        self._count_forward(images)
+        return self._split.trunk(self._normalise(images))
+
+    def head(self, A: Tensor, rest: Sequence[Tensor]) -> Tensor:
+        """Maps (B, K, h, w) and the rest, of B images or of one for all rows, to logits (B, C)."""
+        if self._tally is not None:
+            self._tally.head += A.shape[0]
+        return self._count_backward(self._split.head(A, rest))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Images (B, 3, S, S) to logits (B, C)."""
+        self._count_forward(images)
+        return self._count_backward(self._split(self._normalise(images)))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The maps A (B, K, h, w) alone."""
+        return self.trunk(images)[0]
+
+    def taps(self, layers: Sequence[str]) -> Callable[[Tensor], tuple[list[Tensor], Tensor]]:
+        """A function from images to ([maps (B, K_i, h_i, w_i) of each layer], logits), in one pass.
+
+        The logits are computed from those very maps: `torch.autograd.grad(logits…, maps)` works where the images
+        require a gradient. Raises UsageError for an unknown layer.
+        """
+        example = self._example(seed=0, batch=1)
+        splits, expected, _ = observe(self._net, [resolve_layer(self._net, layer) for layer in layers], example)
+        run = self._tap_by_graph(splits, example, expected) or partial(run_tapped, splits)
+
+        def tapped(images: Tensor) -> tuple[list[Tensor], Tensor]:
+            self._count_forward(images)
+            maps, logits = run(self._normalise(images))
+            return list(maps), self._count_backward(logits)
+
+        return tapped
+
+    def guided_module(self) -> nn.Module:
+        """Images to logits, with every ReLU and ReLU6 call as a `nn.ReLU` of its own; shares the parameters.
+
+        Raises Skip for a net that torch.fx cannot follow.
+        """
+        if self._traced is None:
+            raise Skip("torch.fx cannot follow this net, so its ReLU calls cannot be told apart")
+        try:
+            return CountedModule(self, self._traced.with_distinct_relus())
+        except Untraceable as error:
+            raise Skip(str(error)) from error
+
+    @contextmanager
+    def tally(self) -> Iterator[Tally]:
+        """Count the images passed inside the block."""
+        before, self._tally = self._tally, Tally()
+        try:
+            yield self._tally
+        finally:
+            self._tally = before
+
+    @contextmanager
+    def randomised(self, seed: int) -> Iterator[None]:
+        """The last linear or convolutional layer drawn anew from N(0, s²), s the standard deviation of each parameter.
+
+        The parameters are put back afterwards, also on error.
+        """
+        parameters = list(self._last_parametric.parameters(recurse=False))
+        saved = [parameter.detach().clone() for parameter in parameters]
+        generator = torch.Generator().manual_seed(seed)
+        try:
+            with torch.no_grad():
+                for parameter in parameters:
+                    noise = torch.randn(parameter.shape, generator=generator)
+                    parameter.copy_(noise * parameter.float().std(correction=0).item())
+            yield
+        finally:
+            with torch.no_grad():
+                for parameter, old in zip(parameters, saved, strict=True):
+                    parameter.copy_(old)
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        return (images.to(self.dtype) - self._shift) / self._scale
+
+    def _count_forward(self, images: Tensor) -> None:
+        if self._tally is not None:
+            self._tally.forward += images.shape[0]
+
+    def _count_backward(self, logits: Tensor) -> Tensor:
+        tally = self._tally
+        if tally is not None and logits.requires_grad:
+
+            def count(gradient: Tensor) -> None:
+                tally.backward += gradient.shape[0]
+
+            logits.register_hook(count)
+        return logits
+
+    def _example(self, seed: int, batch: int = 2) -> Tensor:
+        """Normalised noise images on which the split is made and checked."""
+        generator = torch.Generator().manual_seed(seed)
+        images = torch.rand(batch, 3, self.input_size, self.input_size, generator=generator)
+        return self._normalise(images.to(self.device))
+
+    def _best_split(self, by_hooks: HookSplit, example: Tensor, maps: Tensor, logits: Tensor) -> GraphSplit | HookSplit:
+        """The split by graph if it reproduces the net's own maps and logits, else the one by hooks if that does."""
+        if self._traced is not None:
+            try:
+                by_graph = GraphSplit(self._traced, self.layer, by_hooks.layout)
+                if _reproduces(by_graph, example, maps, logits):
+                    return by_graph
+            except Untraceable:
+                pass
+        if not _reproduces(by_hooks, example, maps, logits):
+            raise UsageError(
+                f"{self.name} split at layer {self.layer!r} gives other logits than whole; name another with --layer"
+            )
+        noise = torch.randn(maps.shape, generator=torch.Generator().manual_seed(0)).to(maps)
+        with torch.no_grad():
+            if torch.equal(by_hooks.head(noise, (example,)), logits):
+                raise UsageError(f"the logits do not depend on layer {self.layer!r}; name another with --layer")
+        return by_hooks
+
+    def _find_linear(self, maps: Tensor) -> tuple[Tensor, Tensor] | None:
+        """(W (C, K), b (C,)) if the head is global average pooling and one linear layer, else None.
+
+        Some `nn.Linear` of that shape must reproduce the head on signed random maps of three magnitudes.
+        """
+        layer = self._last_parametric
+        if not isinstance(layer, nn.Linear) or layer.weight.shape != (self.num_classes, maps.shape[1]):
+            return None
+        if isinstance(self._split, GraphSplit) and not self._split.autonomous:
+            return None
+        rest = () if isinstance(self._split, GraphSplit) else (self._example(seed=1),)
+        weight = layer.weight.detach()
+        bias = layer.bias.detach() if layer.bias is not None else weight.new_zeros(self.num_classes)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for scale in (0.1, 1.0, 30.0):
+                random = scale * torch.randn(maps.shape, generator=generator).to(maps)
+                expected = random.mean((2, 3)) @ weight.T + bias
+                if not _close(self._split.head(random, rest), expected):
+                    return None
+        return weight, bias
+
+    def _tap_by_graph(
+        self, splits: Sequence[HookSplit], example: Tensor, expected: Sequence[Tensor]
+    ) -> Callable[[Tensor], tuple[list[Tensor], Tensor]] | None:
+        if self._traced is None:
+            return None
+        try:
+            run = self._traced.taps([split.layer for split in splits], [split.layout for split in splits])
+        except Untraceable:
+            return None
+        with torch.no_grad():
+            return run if all(map(_close, run(example)[0], expected)) else None
+
+
+class CountedModule(nn.Module):
+    """Images in [0, 1] to logits through `net`, counted in the classifier's tally."""
+
+    def __init__(self, owner: Classifier, net: nn.Module):
+        super().__init__()
+        self.net = net
+        self._owner = (owner,)
+
+    def forward(self, images: Tensor) -> Tensor:
+        (owner,) = self._owner
+        owner._count_forward(images)
+        return owner._count_backward(self._run(owner._normalise(images)))
+
+    def _run(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class TappedModule(CountedModule):
+    """The classifier as one module, whose `tap` passes the maps A on: what libraries hook.
+
+    Where gradients are on and A has none, A starts a graph, so that a hook at the tap always sees a gradient.
+    """
+
+    def __init__(self, owner: Classifier, net: nn.Module):
+        super().__init__(owner, net)
+        self.tap = nn.Identity()
+
+    def _run(self, x: Tensor) -> Tensor:
+        def tap(maps: Tensor) -> Tensor:
+            if torch.is_grad_enabled() and not maps.requires_grad:
+                maps = maps.detach().requires_grad_()
+            return self.tap(maps)
+
+        return self.net(x, tap)
+
+
+def state_digest(net: nn.Module) -> str:
+    """sha256 over the names, shapes, dtypes and bytes of a net's state, as hex."""
+    digest = hashlib.sha256()
+    for name, tensor in net.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _trace(net: nn.Module, example: Tensor) -> Traced | None:
+    try:
+        return Traced(net, example)
+    except Untraceable:
+        return None
+
+
+def _reproduces(split: GraphSplit | HookSplit, example: Tensor, maps: Tensor, logits: Tensor) -> bool:
+    """Same maps and logits as the net, a head that answers for each image alone and leaves its maps as they were."""
+    with torch.no_grad():
+        A, rest = split.trunk(example)
+        if any(tensor.shape[:1] != A.shape[:1] for tensor in rest):
+            return False
+        both, last = split.head(A, rest), split.head(A[-1:], [tensor[-1:] for tensor in rest])
+        return _close(both, logits) and _close(last, logits[-1:]) and _close(A, maps)
+
+
+def _close(value: Tensor, expected: Tensor) -> bool:
+    """Equal up to rounding: 1e-4 of the largest magnitude in single precision or better, 2 % below."""
+    tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 2e-2
+    return value.shape == expected.shape and bool(
+        (value - expected).abs().max() <= tolerance * expected.abs().max().clamp_min(1e-12)
+    )
+
+
+@contextmanager
+def _running(net: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterator[list[nn.Module]]:
+    """Modules of these kinds in the order in which they run inside the block."""
+    ran: list[nn.Module] = []
+    with ExitStack() as stack:
+        for module in net.modules():
+            if isinstance(module, kinds):
+                stack.enter_context(hooked(module, lambda module, inputs, output: ran.append(module)))
+        yield ran
+
+
+def _only_rectifiers(net: nn.Module, traced: Traced | None) -> bool:
+    """ReLU or ReLU6 activations, and no smooth or leaky ones."""
+    names = {type(module).__name__.lower() for module in net.modules()}
+    if traced is not None:
+        names |= {operation(net, node) for node in traced.graph.nodes}
+    return bool(names & RECTIFIERS) and not names & OTHER_ACTIVATIONS

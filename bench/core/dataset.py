@@ -1,0 +1,70 @@
+"""The contract of a data set: named samples with optional labels and object boxes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bench.core.errors import UsageError
+from bench.core.registry import Registry
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image file and what is known of it."""
+
+    id: str
+    """Unique in its data set and stable: the file's path below the root, without extension."""
+    path: Path
+    label: int | None = None
+    boxes: tuple[Box, ...] | None = None
+    """x0, y0, x1, y1 in pixels of the original image, after EXIF rotation, ends exclusive; None without annotation."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples in the order of their ids. Raises UsageError when two samples have the same id."""
+
+    name: str
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...] | None = None
+    """Class names by label, or None for unlabelled images."""
+    root: Path | None = None
+
+    def __post_init__(self) -> None:
+        for sample_id, count in Counter(sample.id for sample in self.samples).items():
+            if count > 1:
+                raise UsageError(f"data set {self.name!r}: {count} images have the id {sample_id!r}; rename one")
+
+
+Loader = Callable[..., Dataset]
+"""`fn(root, boxes, **parameters) -> Dataset`; root and boxes are paths or None."""
+
+DATASETS: Registry[Loader] = Registry("data set", "cambench.datasets")
+
+F = TypeVar("F", bound=Loader)
+
+
+def dataset(name: str) -> Callable[[F], F]:
+    """Register a function (root: Path | None, boxes: Path | None) -> Dataset. Returns the function unchanged."""
+
+    def register(function: F) -> F:
+        DATASETS.add(name, function, signature_of=function)
+        return function
+
+    return register
+
+
+def load_dataset(name: str, root: str | Path | None = None, boxes: str | Path | None = None) -> Dataset:
+    """The data set of a spec, `folder` or `my-set(split=val)`.
+
+    Raises UsageError for an unknown name, a root that is missing or laid out otherwise, and bad boxes.
+    """
+    spec = DATASETS.spec(name)
+    paths = [None if path is None else Path(path).expanduser() for path in (root, boxes)]
+    return spec.value(*paths, **spec.params)

@@ -1,0 +1,81 @@
+"""The contract of an explainer: (classifier, images, target classes) to saliency maps."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import torch
+
+from bench.core.registry import Registry
+
+MapOrder = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "as-is"]
+
+
+class Passes(NamedTuple):
+    """Images sent through the classifier per explained image: forwards and backwards."""
+
+    forward: float
+    backward: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Cost in forward passes, a backward counted as two."""
+        return self.forward + 2 * self.backward
+
+    def __str__(self) -> str:
+        return f"{self.forward:g}F" + (f"+{self.backward:g}B" if self.backward else "")
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """A function that draws saliency maps, and the facts about it that the harness and `--list` need.
+
+    `function(classifier, images, targets, *, seeds?, **parameters)` takes images (B, 3, H, W) in [0, 1] and class
+    indices (B,), and returns maps (B, h, w): any resolution, signed, higher = more important. It never sees labels,
+    boxes or other images' results, the map of one image does not depend on its batch-mates, and weights, mode, hooks,
+    gradients and input are afterwards as they were.
+    """
+
+    function: Callable[..., torch.Tensor]
+    paper: str
+    library: str | None = None
+    """Distribution whose own code computes the map; None for our own."""
+    passes: Passes | Callable[..., Passes] = Passes(1)
+    """Passes per image, or a function (classifier, **parameters) giving them."""
+    skip: Callable[[Any], str | None] = lambda classifier: None
+    """Reason why the explainer does not apply to a classifier, or None."""
+    order: MapOrder = "positive"
+    """How the method's own paper or code goes from the raw map to [0, 1]; protocols with map="paper" follow it."""
+    quick: str | None = None
+    """Parameters that replace the defaults under protocols that cap the passes, as `steps=10`."""
+    control: bool = False
+    """A sanity control, shown apart from the ranked rows."""
+    double: bool = False
+    """A library's version of a method that stands natively in the table; only run when named."""
+    version: int = 1
+    """Part of every stored row's key: raise it when the maps change."""
+
+    @property
+    def seeded(self) -> bool:
+        return "seeds" in inspect.signature(self.function).parameters
+
+    def cost(self, classifier: Any, **params: Any) -> Passes:
+        return self.passes(classifier, **params) if callable(self.passes) else self.passes
+
+
+EXPLAINERS: Registry[Explainer] = Registry("method", "cambench.explainers")
+
+F = TypeVar("F", bound=Callable[..., torch.Tensor])
+
+
+def explainer(name: str, *, paper: str, **facts: Any) -> Callable[[F], F]:
+    """Register a function as an explainer; `facts` are the fields of `Explainer`. Returns the function unchanged."""
+
+    def register(function: F) -> F:
+        EXPLAINERS.add(name, Explainer(function, paper, **facts), signature_of=function)
+        return function
+
+    return register

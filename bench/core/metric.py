@@ -1,0 +1,132 @@
+"""The contract of a metric: three kinds, each sees the raw and the normalised saliency map of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import torch
+
+from bench.core.perturb import fill, pixel_ranks
+from bench.core.protocols import Fill, Protocol
+from bench.core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image with one saliency map, as a metric sees it."""
+
+    image: torch.Tensor
+    """(3, H, W) in [0, 1]."""
+    map: torch.Tensor
+    """(H, W) in [0, 1], normalised as the protocol says."""
+    raw_map: torch.Tensor
+    """(h, w), as the explainer returned it: signed, any resolution."""
+    target: int
+    label: int | None
+    protocol: Protocol
+    mean: torch.Tensor
+    """(3,) mean colour of the classifier's training images."""
+    seed: int
+    """Depends on run seed and image only; decides between tied pixels, alike for every explainer."""
+    boxes: torch.Tensor | None = None
+    """(n, 4) object boxes x0, y0, x1, y1 in pixels of `image`, ends exclusive, not clipped; None without annotation."""
+
+    @cached_property
+    def ranks(self) -> torch.Tensor:
+        """(H, W) int64: 0 for the most important pixel; ties in seeded random order."""
+        return pixel_ranks(self.map, self.seed)
+
+    def filled(self, kind: Fill) -> torch.Tensor:
+        """(3, H, W): the image with every pixel replaced (black, mean colour, blurred image)."""
+        return fill(self.image, kind, self.mean)
+
+
+class Scores(NamedTuple):
+    """What the classifier says of one image and of what a probe derived from it."""
+
+    clean: torch.Tensor
+    """(C,) float64 log-probabilities of the image."""
+    probed: torch.Tensor
+    """(n, C) float64 log-probabilities of the n derived images, in the probe's order."""
+    target: int
+    label: int | None
+
+
+class Value(NamedTuple):
+    """A metric's value for one image and, for pooled metrics and curves, the vector behind it."""
+
+    value: float
+    vector: torch.Tensor | None = None
+
+
+Probe = Callable[[Case], Iterator[torch.Tensor]]
+"""Yields derived images, (n, 3, H, W) at a time. Metrics that share a probe share its scores."""
+
+Explain = Callable[..., torch.Tensor]
+"""`explain(images)` or `explain(images, targets)`: (B, 3, H, W) to (B, H, W) normalised maps, same explainer, seeds and
+classifier."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the leaderboard.
+
+    kind "map": `function(case) -> float | Value`; no network pass.
+    kind "score": `function(scores: Scores) -> float | Value` of what `probe(case)` derived.
+    kind "re-explain": `function(case, explain, classifier) -> float | Value`.
+    """
+
+    name: str
+    function: Callable[..., float | Value]
+    kind: Literal["map", "score", "re-explain"]
+    better: Literal["higher", "lower", "none"]
+    title: str
+    paper: str
+    probe: Probe | None = None
+    probes: Callable[[Protocol], int] = field(default=lambda protocol: 0)
+    """Number of derived images per image, for the estimate before a run."""
+    scale: float = 100.0
+    """The table shows scale × mean over images."""
+    rate: bool = False
+    """Values are 0 or 1: Wilson instead of bootstrap interval."""
+    by_correctness: bool = False
+    """Also shown over rightly and wrongly classified images apart."""
+    pool: Callable[[Any], float] | None = None
+    """For pooled metrics: stacked vectors (N, V) to the value over those images, instead of the mean."""
+    needs_boxes: bool = False
+    version: int = 1
+
+    @property
+    def tag(self) -> str:
+        """Name and version, kept beside every stored value."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def arrow(self) -> str:
+        return {"higher": "↑", "lower": "↓", "none": ""}[self.better]
+
+
+METRICS: Registry[Metric] = Registry("metric", "cambench.metrics")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def metric(
+    name: str,
+    *,
+    kind: Literal["map", "score", "re-explain"],
+    better: Literal["higher", "lower", "none"],
+    title: str,
+    paper: str,
+    **facts: Any,
+) -> Callable[[F], F]:
+    """Register a function as a metric; `facts` are the further fields of `Metric`. Returns the function unchanged."""
+
+    def register(function: F) -> F:
+        METRICS.add(name, Metric(name, function, kind, better, title, paper, **facts), signature_of=function)
+        return function
+
+    return register

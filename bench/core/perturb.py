@@ -1,0 +1,55 @@
+"""Pixel operations that metrics and explainers share: fills, the RISE blur, pixel ranks."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
+
+if TYPE_CHECKING:
+    from bench.core.protocols import Fill
+
+
+@cache
+def blur_kernel(length: int, sigma: float) -> torch.Tensor:
+    """(length, length) float64 kernel of RISE `evaluation.py`: a delta filtered by scipy's Gaussian (reflecting at
+    the border), so not a truncated Gaussian, but it sums to 1."""
+    delta = np.zeros((length, length))
+    delta[length // 2, length // 2] = 1
+    return torch.from_numpy(gaussian_filter(delta, sigma))
+
+
+def blur(images: torch.Tensor, mean: torch.Tensor, length: int, sigma: float) -> torch.Tensor:
+    """(…, 3, H, W) blurred; beyond the border lies the mean colour, as zero padding of normalised images gives.
+
+    Source: RISE (Petsiuk et al. 2018), eclique/RISE evaluation.py, restated for pixels in [0, 1].
+    """
+    kernel = blur_kernel(length, sigma).to(images)
+    centre = mean.to(images)[:, None, None]
+    flat = (images - centre).reshape(-1, 1, *images.shape[-2:])
+    return F.conv2d(flat, kernel[None, None], padding=length // 2).reshape(images.shape) + centre
+
+
+def fill(image: torch.Tensor, kind: Fill, mean: torch.Tensor) -> torch.Tensor:
+    """(3, H, W) image with all pixels replaced: `black` (0), `mean` (the classifier's mean colour) or
+    `blur-LENGTH-SIGMA` (the blurred image)."""
+    if kind == "black":
+        return torch.zeros_like(image)
+    if kind == "mean":
+        return mean.to(image)[:, None, None].expand_as(image)
+    _, length, sigma = kind.split("-")
+    return blur(image, mean, int(length), float(sigma))
+
+
+def pixel_ranks(saliency: torch.Tensor, seed: int) -> torch.Tensor:
+    """(H, W) int64 ranks of a map, 0 = most important; equal pixels in a random order that depends on `seed` only."""
+    flat = saliency.flatten()
+    shuffle = torch.from_numpy(np.random.default_rng(seed).permutation(flat.numel())).to(flat.device)
+    order = shuffle[torch.argsort(flat[shuffle], descending=True, stable=True)]
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(order.numel(), device=order.device)
+    return ranks.reshape(saliency.shape)

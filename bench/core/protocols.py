@@ -1,0 +1,89 @@
+"""Protocols: frozen, named values that fix everything a score depends on besides image, classifier and map."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.core.errors import UsageError
+from bench.core.registry import Registry, convert, split_list, suggest, type_name
+
+Pixels = Literal["resize-crop", "fit-crop", "squash"]
+Fill = Literal["black", "mean", "blur-11-5", "blur-5-5"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to score. A table never mixes two; changing a field renames it (`clean+target=true`)."""
+
+    name: str
+    pixels: Pixels = "resize-crop"
+    """At input size s: short side to s·256/224 and centre crop s; short side to s and centre crop; squash to s × s."""
+    target: str = "predicted"
+    """Class that is explained: `true` label, `predicted`, `least` probable, or a class index."""
+    masked_out: Fill = "black"
+    """What stands where the soft mask is 0 (AD, AG, AI)."""
+    insertion_start: Fill = "blur-11-5"
+    deletion_end: Fill = "black"
+    steps: int = 28
+    """Equal steps of the insertion and deletion curves, which have one point more."""
+    maps: Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "as-is", "paper"] = "positive"
+    """Raw map to [0, 1]: see `bench.normalise`; `paper` takes each explainer's own order."""
+    max_passes: int = 0
+    """Cap on an explainer's passes per image; 0 for none."""
+    note: str = ""
+    """Printed under every table."""
+    paper: str = ""
+
+    def __post_init__(self) -> None:
+        if self.target not in ("true", "predicted", "least") and not self.target.isdecimal():
+            raise UsageError(f"target must be true, predicted, least or a class index, not {self.target!r}")
+        if self.steps < 1:
+            raise UsageError(f"steps must be at least 1, not {self.steps}")
+
+    def with_fields(self, **changes: str) -> Protocol:
+        """A protocol with some fields changed, renamed so that nobody takes it for the original."""
+        kinds = {"pixels": Pixels, "target": str, "masked_out": Fill, "insertion_start": Fill, "deletion_end": Fill,
+                 "steps": int, "maps": Protocol.__annotations__["maps"], "max_passes": int}  # fmt: skip
+        kinds["maps"] = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "as-is", "paper"]
+        values = {}
+        for field, text in changes.items():
+            if field not in kinds:
+                raise UsageError(f"protocol field {field!r} is unknown; {suggest(field, list(kinds))}")
+            try:
+                values[field] = convert(text, kinds[field])
+            except ValueError:
+                raise UsageError(f"protocol field {field}={text!r} is not {type_name(kinds[field])}") from None
+        changed = {k: v for k, v in values.items() if v != getattr(self, k)}
+        name = self.name + "".join(f"+{k}={v}" for k, v in sorted(changed.items()))
+        return dataclasses.replace(self, name=name, **changed)
+
+    @property
+    def key(self) -> str:
+        """Every field that can change a number, for content keys."""
+        fields = dataclasses.asdict(self)
+        return ",".join(f"{k}={fields[k]}" for k in sorted(fields) if k not in ("name", "note", "paper", "max_passes"))
+
+
+PROTOCOLS: Registry[Protocol] = Registry("protocol")
+
+
+def protocol(text: str) -> Protocol:
+    """`clean`, or `clean+target=true+steps=14`. Raises UsageError for an unknown name, field or value."""
+    name, *changes = text.split("+")
+    pairs = dict(item.partition("=")[::2] for change in changes for item in split_list(change))
+    return PROTOCOLS[name].value.with_fields(**pairs)
+
+
+QUICK_NOTE = "quick: fewer steps and capped methods, for looking, not for citing"
+
+for _protocol in (
+    Protocol("clean"),
+    Protocol("quick", steps=5, max_passes=200, note=QUICK_NOTE),
+    Protocol("opticam-2024", target="true", deletion_end="mean", maps="paper", paper="Opti-CAM, arXiv 2301.07002"),
+    Protocol("castream-2024", pixels="squash", target="true", insertion_start="blur-5-5", deletion_end="mean",
+             maps="min-max-then-up", paper="CA-Stream, arXiv 2404.14996"),
+    Protocol("rise-2018", masked_out="mean", deletion_end="mean", maps="as-is", paper="RISE, arXiv 1806.07421"),
+):  # fmt: skip
+    PROTOCOLS.add(_protocol.name, _protocol)

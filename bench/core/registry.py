@@ -1,0 +1,274 @@
+"""One typed registry for everything that can be added: explainers, metrics, classifiers, data sets, protocols."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import importlib.util
+import inspect
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from bench.core.errors import UsageError
+
+T = TypeVar("T")
+
+RESERVED = frozenset({"seeds"})  # keyword arguments that the harness fills, never the user
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A typed keyword of an entry: its name, its annotation and its default."""
+
+    name: str
+    type: Any
+    default: Any
+
+    def __str__(self) -> str:
+        return f"{self.name}: {type_name(self.type)} = {render(self.default)}"
+
+    def convert(self, text: str) -> Any:
+        """The value that `text` stands for. Raises ValueError when it is not of the parameter's type."""
+        return convert(text, self.type)
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """What a registry holds under one name, with the file and line that put it there."""
+
+    name: str
+    value: T
+    origin: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spec(Generic[T]):
+    """An entry with parameters, as the user writes it: `opti-cam(steps=100)`."""
+
+    entry: Entry[T]
+    given: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def value(self) -> T:
+        return self.entry.value
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Every parameter, defaults included."""
+        return {name: self.given.get(name, parameter.default) for name, parameter in self.entry.parameters.items()}
+
+    @property
+    def label(self) -> str:
+        """Shortest text that parses back to this spec: parameters at their default are left out."""
+        parameters = self.entry.parameters
+        return self._render({k: v for k, v in sorted(self.given.items()) if v != parameters[k].default})
+
+    @property
+    def key(self) -> str:
+        """The spec with every parameter written out: the same for two texts that mean the same, for content keys."""
+        return self._render(dict(sorted(self.params.items())))
+
+    def _render(self, params: Mapping[str, Any]) -> str:
+        return self.name + (f"({','.join(f'{k}={render(v)}' for k, v in params.items())})" if params else "")
+
+
+class Registry(Generic[T]):
+    """Names mapped to entries of one kind.
+
+    >>> colours: Registry[str] = Registry("colour")
+    >>> colours.add("red", "#f00")
+    '#f00'
+    >>> colours.spec("red").value
+    '#f00'
+    """
+
+    def __init__(self, kind: str, entry_points: str | None = None):
+        self.kind = kind
+        self.entry_points = entry_points
+        self._entries: dict[str, Entry[T]] = {}
+
+    def add(self, name: str, value: T, *, signature_of: Callable[..., Any] | None = None, origin: str = "") -> T:
+        """Register `value`; the keyword-only arguments of `signature_of` become its typed parameters.
+
+        Raises UsageError when the name is taken (both origins are named) or is not lower case with hyphens
+        (metrics and classifiers, whose names are given by the field, may use other letters).
+        """
+        origin = origin or (origin_of(signature_of) if signature_of else caller_origin())
+        if name in self._entries and self._entries[name].origin != origin:
+            raise UsageError(
+                f"{self.kind} {name!r} is registered twice: {self._entries[name].origin} and {origin}; rename one"
+            )
+        if not re.fullmatch(r"[^\s,()=]+", name):
+            raise UsageError(f"{self.kind} name {name!r} ({origin}) may not hold spaces, commas, '(', ')' or '='")
+        parameters = read_parameters(signature_of) if signature_of else {}
+        self._entries[name] = Entry(name, value, origin, parameters)
+        return value
+
+    def __getitem__(self, name: str) -> Entry[T]:
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UsageError(f"unknown {self.kind} {name!r}; {suggest(name, self._entries)}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def spec(self, text: str) -> Spec[T]:
+        """Parse `name` or `name(key=value,…)`. Raises UsageError naming the right names, keys or types."""
+        match = re.fullmatch(r"\s*([^\s(]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
+        if not match:
+            raise UsageError(f"cannot read {self.kind} {text!r}; write name or name(key=value,…)")
+        entry = self[match[1]]
+        given: dict[str, Any] = {}
+        for item in split_list(match[2] or ""):
+            key, equals, value = (part.strip() for part in item.partition("="))
+            if not equals or key not in entry.parameters:
+                allowed = "; ".join(map(str, entry.parameters.values())) or "none"
+                raise UsageError(f"{self.kind} {entry.name!r} has no parameter {key!r}; it takes: {allowed}")
+            if key in given:
+                raise UsageError(f"{self.kind} {entry.name!r}: parameter {key!r} is given twice in {text!r}")
+            try:
+                given[key] = entry.parameters[key].convert(value)
+            except ValueError:
+                raise UsageError(
+                    f"{self.kind} {entry.name!r}: {key}={value!r} is not {type_name(entry.parameters[key].type)}; "
+                    f"the parameter is {entry.parameters[key]}"
+                ) from None
+        return Spec(entry, given)
+
+    def load_entry_points(self) -> None:
+        """Import what installed packages announce under this registry's entry-point group."""
+        for point in importlib.metadata.entry_points(group=self.entry_points) if self.entry_points else ():
+            try:
+                point.load()
+            except Exception as error:
+                raise UsageError(
+                    f"the installed plug-in {point.name!r} ({point.value}) cannot be imported: "
+                    f"{type(error).__name__}: {error}; mend or uninstall it"
+                ) from error
+
+
+def load_file(path: str | Path) -> types.ModuleType:
+    """Import a Python file by path, once. Raises UsageError when it is missing or fails on import."""
+    path = Path(path).resolve()
+    name = "cambench_file_" + re.sub(r"\W", "_", str(path))
+    if name in sys.modules:
+        return sys.modules[name]
+    if not path.is_file():
+        raise UsageError(f"no such Python file: {path}")
+    module_spec = importlib.util.spec_from_file_location(name, path)
+    if module_spec is None or module_spec.loader is None:
+        raise UsageError(f"{path} is not a Python file (its name must end in .py)")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module
+    try:
+        module_spec.loader.exec_module(module)
+    except UsageError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def split_list(text: str) -> list[str]:
+    """Split at commas outside parentheses: `a,b(c=1,d=2)` gives two items; empty items are dropped."""
+    items, depth, start = [], 0, 0
+    for position, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            items.append(text[start:position])
+            start = position + 1
+    items.append(text[start:])
+    return [item.strip() for item in items if item.strip()]
+
+
+def read_parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
+    """The keyword-only arguments of `function` that a user may set; each needs an annotation and a default."""
+    hints = typing.get_type_hints(function)
+    parameters = {}
+    for name, argument in inspect.signature(function).parameters.items():
+        if argument.kind is not argument.KEYWORD_ONLY or name in RESERVED:
+            continue
+        if argument.default is argument.empty or name not in hints:
+            raise UsageError(f"parameter {name!r} of {origin_of(function)} needs a type and a default")
+        parameters[name] = Parameter(name, hints[name], argument.default)
+    return parameters
+
+
+def convert(text: str, kind: Any) -> Any:
+    """`text` as a value of the annotation `kind`: bool, int, float, str, Path, Literal or a union of them."""
+    origin = typing.get_origin(kind)
+    if origin is Literal:
+        for choice in typing.get_args(kind):
+            if render(choice) == text:
+                return choice
+        raise ValueError(text)
+    if origin in (typing.Union, types.UnionType):
+        for option in typing.get_args(kind):
+            try:
+                return convert(text, option)
+            except ValueError:
+                continue
+        raise ValueError(text)
+    if kind is type(None):
+        if text.lower() == "none":
+            return None
+        raise ValueError(text)
+    if kind is bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise ValueError(text)
+    return kind(text)
+
+
+def render(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+def type_name(kind: Any) -> str:
+    origin = typing.get_origin(kind)
+    if origin is Literal:
+        return "|".join(render(choice) for choice in typing.get_args(kind))
+    if origin in (typing.Union, types.UnionType):
+        return "|".join(type_name(option) for option in typing.get_args(kind))
+    return "none" if kind is type(None) else getattr(kind, "__name__", str(kind))
+
+
+def suggest(name: str, known: Mapping[str, Any] | list[str]) -> str:
+    """`did you mean …?` where something is near, else the known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
+    return f"known: {shown}" if names else "none is registered"
+
+
+def origin_of(function: Callable[..., Any]) -> str:
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+
+
+def caller_origin() -> str:
+    frame = sys._getframe(2)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

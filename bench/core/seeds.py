@@ -1,0 +1,32 @@
+"""Seeds that depend on content, never on order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def content_hash(*parts: object) -> str:
+    """sha256 over the parts' texts, unambiguous in where one part ends."""
+    digest = hashlib.sha256()
+    for part in parts:
+        text = str(part).encode()
+        digest.update(len(text).to_bytes(8, "little") + text)
+    return digest.hexdigest()
+
+
+def seed_for(*parts: object) -> int:
+    """A non-negative int64 from content: hash(run seed, image digest, spec) for explainers."""
+    return int(content_hash(*parts)[:16], 16) >> 1
+
+
+@contextmanager
+def forked_rng(seed: int) -> Iterator[None]:
+    """Run library code that draws from torch's global generator under `seed`, leaving the generator as it was."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,146 @@
+"""The job: one source of maps × one fixed chunk of images, a pure function from pixels to rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bench.core.classifier import Classifier
+from bench.core.explainer import MapOrder
+from bench.core.metric import Case, Metric, Scores, Value
+from bench.core.protocols import Protocol
+from bench.core.seeds import seed_for
+from bench.normalise import normalise, tied_share
+from bench.scorer import Scorer
+from bench.sources import Item, Source
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all jobs of a run share."""
+
+    classifier: Classifier
+    protocol: Protocol
+    run_seed: int
+    batch: int
+
+    def order(self, source: Source) -> MapOrder:
+        return source.order if self.protocol.maps == "paper" else self.protocol.maps
+
+
+def choose_targets(clean: torch.Tensor, items: Sequence[Item], target: str) -> torch.Tensor:
+    """(B, C) log-probabilities to the (B,) classes that the protocol explains."""
+    if target == "true":
+        return torch.tensor([item.label for item in items])
+    if target == "predicted":
+        return clean.argmax(1)
+    if target == "least":
+        return clean.argmin(1)
+    return torch.full((len(items),), int(target))
+
+
+def evaluate(
+    setting: Setting, source: Source, items: Sequence[Item], clean: torch.Tensor, metrics: Sequence[Metric]
+) -> tuple[list[dict[str, Any]], dict[str, torch.Tensor]]:
+    """Explain → normalise → metrics ask, scorer answers → rows.
+
+    Args:
+        items: at most `setting.batch` images; fewer are padded, so the explainer always sees one shape.
+        clean: (B, C) float64 log-probabilities of the images.
+
+    Returns:
+        A row per item (target, right, degenerate, tied, a column per metric, `NAME_vector` for curves and pooled
+        metrics) and, by item id, the raw map as float16 scaled to a largest magnitude of 1.
+    """
+    classifier, protocol = setting.classifier, setting.protocol
+    targets = choose_targets(clean, items, protocol.target)
+    padded = [*items, *[items[-1]] * (setting.batch - len(items))]
+    padded_targets = torch.cat([targets, targets[-1:].expand(setting.batch - len(items))]).to(classifier.device)
+    raw = source.maps(classifier, padded, padded_targets, setting.run_seed)[: len(items)]
+    maps, kinds = normalise(raw, classifier.input_size, setting.order(source))
+    cases = [
+        Case(item.image, saliency, raw_map, int(target), item.label, protocol, classifier.mean,
+             seed_for(setting.run_seed, item.digest, "ties"), item.boxes)
+        for item, saliency, raw_map, target in zip(items, maps, raw, targets, strict=True)
+    ]  # fmt: skip
+    values = measure(setting, source, items, cases, clean, metrics)
+    rows = []
+    for item, case, kind, log_p, measured in zip(items, cases, kinds, clean, values, strict=True):
+        row: dict[str, Any] = {
+            "image": item.id, "label": item.label, "target": case.target, "p": float(log_p[case.target].exp()),
+            "right": None if item.label is None else bool(log_p.argmax() == item.label),
+            "degenerate": kind, "tied": tied_share(case.map), "have": [m.tag for m in metrics],
+        }  # fmt: skip
+        for name, value in measured.items():
+            row[name] = value.value
+            if value.vector is not None:
+                row[f"{name}_vector"] = value.vector.double().cpu().numpy()
+        rows.append(row)
+    return rows, {item.id: to_float16(case.raw_map) for item, case in zip(items, cases, strict=True)}
+
+
+def to_float16(raw: torch.Tensor) -> torch.Tensor:
+    """A raw map scaled by its largest magnitude, so that small gradients survive float16."""
+    peak = raw.abs().nan_to_num(0, 0, 0).max()
+    return (raw / peak if peak > 0 else raw).half().cpu().contiguous()
+
+
+def measure(
+    setting: Setting,
+    source: Source,
+    items: Sequence[Item],
+    cases: Sequence[Case],
+    clean: torch.Tensor,
+    metrics: Sequence[Metric],
+) -> list[dict[str, Value]]:
+    """Every metric's value for every case; metrics that share a probe share its scores."""
+    found: list[dict[str, Value]] = [{} for _ in cases]
+    probes = list(dict.fromkeys(metric.probe for metric in metrics if metric.probe))
+    counts: list[int] = []
+
+    def derived():
+        for case in cases:
+            for probe in probes:
+                counts.append(0)
+                for block in probe(case):
+                    counts[-1] += len(block)
+                    yield block
+
+    parts = iter(Scorer(setting.classifier, setting.batch).score(derived()).split(counts)) if probes else iter(())
+    for case, log_p, values in zip(cases, clean, found, strict=True):
+        probed = {probe: next(parts) for probe in probes}
+        for metric in metrics:
+            if metric.kind == "score" and metric.probe:
+                values[metric.name] = as_value(
+                    metric.function(Scores(log_p, probed[metric.probe], case.target, case.label))
+                )
+            elif metric.kind == "map":
+                values[metric.name] = as_value(metric.function(case))
+    for metric in metrics:
+        if metric.kind == "re-explain":
+            for item, case, values in zip(items, cases, found, strict=True):
+                explain = explain_again(setting, source, item, case)
+                values[metric.name] = as_value(metric.function(case, explain, setting.classifier))
+    return found
+
+
+def as_value(value: float | Value) -> Value:
+    return value if isinstance(value, Value) else Value(float(value))
+
+
+def explain_again(setting: Setting, source: Source, item: Item, case: Case):
+    """The callable that re-explain metrics receive: same source and seeds, other pixels or parameters, an image at a
+    time."""
+
+    def explain(images: torch.Tensor, targets: torch.Tensor | None = None) -> torch.Tensor:
+        classes = torch.full((len(images),), case.target) if targets is None else targets
+        maps = []
+        for image, target in zip(images, classes.to(setting.classifier.device), strict=True):
+            again = Item(item.id, item.digest, image, item.label, item.boxes)
+            maps.append(source.maps(setting.classifier, [again], target[None], setting.run_seed))
+        return normalise(torch.cat(maps), setting.classifier.input_size, setting.order(source))[0]
+
+    return explain

@@ -1,0 +1,57 @@
+"""The run's images: checked once, selected, cut into fixed chunks and decoded chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+import torch
+
+from bench.core.errors import UsageError
+from bench.data.manifest import build_manifest
+from bench.data.pixels import load_image, map_boxes
+from bench.data.selection import select
+from bench.request import Request
+from bench.sources import Item
+from bench.store import write_atomic
+
+
+class Images:
+    """One image set for every method: a file that cannot be decoded is named and left out for all."""
+
+    def __init__(self, request: Request):
+        """Choose `request.limit` images and check every file. Raises UsageError when none is left."""
+        self.request = request
+        chosen = select(request.dataset, request.limit, request.seed)
+        self.samples = {sample.id: sample for sample in chosen.samples}
+        manifest = build_manifest(chosen)
+        self.left_out = int((manifest.problem != "").sum())
+        self.table = manifest[manifest.problem == ""].reset_index(drop=True)
+        if self.table.empty:
+            raise UsageError(f"{request.dataset.name} has no readable image under {request.dataset.root}")
+        self.ids = self.table.id.tolist()
+        self.has_boxes = any(self.samples[image].boxes for image in self.ids)
+        listed = self.table.drop(columns="problem").assign(file=[self.file(image) for image in self.ids])
+        write_atomic(request.out / "images.csv", lambda path: listed.to_csv(path, index=False))
+
+    def file(self, image: str) -> str:
+        """An image's path below the data set's root, so that the list of images holds on another machine."""
+        path, root = self.samples[image].path, self.request.dataset.root
+        return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name
+
+    def chunks(self) -> Iterator[pd.DataFrame]:
+        """Slices of `batch` images, in the order in which limits nest: the same slices in every run."""
+        for start in range(0, len(self.table), self.request.batch):
+            yield self.table.iloc[start : start + self.request.batch]
+
+    def load(self, chunk: pd.DataFrame) -> list[Item]:
+        net, pixels = self.request.classifier, self.request.protocol.pixels
+        items = []
+        for row in chunk.itertuples():
+            sample = self.samples[row.id]
+            image = load_image(sample, pixels, net.input_size, net.interpolation).to(net.device, net.dtype)
+            boxes = None
+            if sample.boxes:
+                boxes = map_boxes(sample.boxes, (int(row.width), int(row.height)), pixels, net.input_size)
+            items.append(Item(row.id, row.digest, torch.as_tensor(image), sample.label, boxes))
+        return items

@@ -1,0 +1,59 @@
+"""What `--list` prints: everything registered, with parameters, source and cost."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+
+from bench.core.classifier import CLASSIFIERS
+from bench.core.dataset import DATASETS
+from bench.core.explainer import EXPLAINERS, Explainer
+from bench.core.metric import METRICS
+from bench.core.protocols import PROTOCOLS
+
+
+def listing() -> str:
+    return "\n".join(line for part in (methods, metrics, protocols, data_sets, classifiers) for line in part())
+
+
+def methods() -> Iterator[str]:
+    yield "methods (name, passes per image, source; paper; parameters)"
+    for entry in EXPLAINERS:
+        explainer = entry.value
+        kind = " [control]" if explainer.control else " [library double]" if explainer.double else ""
+        yield f"  {entry.name:<34} {passes(explainer):<18} {source(explainer)}{kind}"
+        yield f"      {explainer.paper}"
+        for parameter in entry.parameters.values():
+            yield f"      {parameter}"
+
+
+def passes(explainer: Explainer) -> str:
+    return "by parameters" if callable(explainer.passes) else str(explainer.passes)
+
+
+def source(explainer: Explainer) -> str:
+    return f"{explainer.library} {importlib.metadata.version(explainer.library)}" if explainer.library else "native"
+
+
+def metrics() -> Iterator[str]:
+    yield "metrics (name, kind, title; paper)"
+    for entry in METRICS:
+        yield f"  {entry.name + entry.value.arrow:<10} {entry.value.kind:<11} {entry.value.title}; {entry.value.paper}"
+    yield f"  {'T':<10} {'timing':<11} Seconds per image, median over at most 20 images, in a pass of its own"
+
+
+def protocols() -> Iterator[str]:
+    yield "protocols (change a field with NAME+field=value)"
+    for entry in PROTOCOLS:
+        yield f"  {entry.name:<14} {entry.value.key}"
+
+
+def data_sets() -> Iterator[str]:
+    yield "data sets"
+    yield from (f"  {entry.name}" for entry in DATASETS)
+
+
+def classifiers() -> Iterator[str]:
+    yield "classifiers (and timm:NAME, FILE.py:NAME)"
+    names = [entry.name for entry in CLASSIFIERS]
+    yield from ("  " + ", ".join(names[i : i + 8]) for i in range(0, len(names), 8))

@@ -1,0 +1,61 @@
+"""From a raw saliency map to a map in [0, 1] at the size of the image, and the one policy for degenerate maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from bench.core.explainer import MapOrder
+
+CONSTANT = 1e-6
+"""A map whose span is below this share of its largest magnitude holds rounding noise only and counts as constant."""
+
+
+def upsample(maps: torch.Tensor, size: int) -> torch.Tensor:
+    """(B, h, w) to (B, size, size), bilinear with align_corners=False; larger maps are shrunk with antialiasing."""
+    if maps.shape[-2:] == (size, size):
+        return maps
+    shrink = maps.shape[-1] > size or maps.shape[-2] > size
+    return F.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False, antialias=shrink)[:, 0]
+
+
+def min_max(maps: torch.Tensor) -> torch.Tensor:
+    """n(S) = (S − min S) / (max S − min S) per map; n(constant) = 0."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    span = high - low
+    constant = span <= CONSTANT * torch.maximum(high.abs(), low.abs())
+    return torch.where(constant, 0.0, (maps - low) / torch.where(constant, 1.0, span))
+
+
+ORDERS: dict[MapOrder, Callable[[torch.Tensor, int], torch.Tensor]] = {
+    "positive": lambda maps, size: min_max(upsample(maps.relu(), size)),
+    "two-step": lambda maps, size: min_max(upsample(min_max(maps.relu()), size)),
+    "up-then-min-max": lambda maps, size: min_max(upsample(maps, size)),
+    "min-max-then-up": lambda maps, size: upsample(min_max(maps.relu()), size),
+    "as-is": upsample,
+}
+"""Orders in circulation: ours; pytorch-grad-cam; Opti-CAM; CA-Stream; RISE."""
+
+
+def normalise(raw: torch.Tensor, size: int, order: MapOrder) -> tuple[torch.Tensor, list[str]]:
+    """(B, h, w) raw maps to (B, size, size) maps and, per map, what is degenerate about it.
+
+    "" for a sound map; "non-finite" for a raw map with NaN or infinity; "constant" for a map that does not tell any
+    pixel from another. Both kinds become the zero map: it explains nothing, is scored like every other map and counted
+    in the table, never dropped.
+    """
+    finite = raw.isfinite().flatten(1).all(1)
+    maps = ORDERS[order](torch.where(finite[:, None, None], raw, 0.0), size)
+    span = maps.amax((1, 2)) - maps.amin((1, 2))
+    constant = span <= CONSTANT * maps.abs().amax((1, 2))
+    maps = torch.where(constant[:, None, None], 0.0, maps)
+    kinds = ["non-finite" if not ok else "constant" if flat else "" for ok, flat in zip(finite, constant, strict=True)]
+    return maps, kinds
+
+
+def tied_share(saliency: torch.Tensor) -> float:
+    """Share of the pixels of a (H, W) map whose value another pixel has too."""
+    counts = saliency.flatten().unique(return_counts=True)[1]
+    return float(counts[counts > 1].sum() / saliency.numel())

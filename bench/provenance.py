@@ -1,0 +1,55 @@
+"""Where a table comes from: everything that someone else needs to get the same numbers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from bench.core.seeds import content_hash
+from bench.images import Images
+from bench.request import Request
+from bench.timing import device_name
+
+LIBRARIES = ("torch", "torchvision", "grad-cam", "captum", "timm", "numpy", "pillow")
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def own_version() -> str:
+    """The distribution's version, with the git commit when run from a checkout and `+` when that has been edited."""
+    version = importlib.metadata.version("cambench")
+    here = Path(__file__).resolve().parents[1]
+    try:
+        git = ["git", "-C", str(here)]
+        commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        edited = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return version
+    return f"{version} ({commit.stdout.strip()}{'+' if edited.stdout.strip() else ''})"
+
+
+def provenance(request: Request, images: Images) -> dict[str, Any]:
+    """Facts that stand under every table and in `run.json`."""
+    net, digests = request.classifier, images.table.digest
+    return {
+        "cambench": own_version(),
+        "command": request.command,
+        "classifier": net.name,
+        "target layer": net.layer,
+        "weights": net.origin,
+        "weights sha256": net.digest,
+        "data": request.dataset.name,
+        "images": len(digests),
+        "images sha256": content_hash(*sorted(digests)),
+        "images left out": images.left_out,
+        "seed": request.seed,
+        "dtype": str(net.dtype).removeprefix("torch."),
+        "batch shape": f"{request.batch}x3x{net.input_size}x{net.input_size}",
+        "device": device_name(net.device),
+        **versions(),
+    }

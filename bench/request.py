@@ -1,0 +1,53 @@
+"""What a command asks for, resolved, and the content keys of its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bench.core.classifier import Classifier
+from bench.core.dataset import Dataset
+from bench.core.metric import Metric
+from bench.core.protocols import Protocol
+from bench.core.seeds import content_hash
+from bench.evaluate import Setting
+from bench.sources import Source
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything a run depends on. Keys hold what can change a number, never rank, order, batch or world size."""
+
+    classifier: Classifier
+    dataset: Dataset
+    protocol: Protocol
+    metrics: tuple[Metric, ...]
+    sources: tuple[Source, ...]
+    out: Path
+    limit: int | None = None
+    seed: int = 0
+    batch: int = 16
+    timing: bool = True
+    force: bool = False
+    command: str = ""
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(self.classifier, self.protocol, self.seed, self.batch)
+
+    def clean_key(self, digest: str) -> str:
+        """Key of the untouched image's log-probabilities; `digest` is the sha256 of the image file."""
+        net = self.classifier
+        return content_hash(
+            "clean", digest, net.name, net.digest, net.input_size, net.interpolation, net.mean.tolist(),
+            net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__,
+        )  # fmt: skip
+
+    def score_key(self, source: Source, image_id: str, digest: str) -> str:
+        """Key of a row of scores: one source on one image."""
+        return content_hash(
+            "scores", self.clean_key(digest), self.classifier.layer, source.key(image_id),
+            self.setting.order(source), self.protocol.key, self.seed,
+        )  # fmt: skip

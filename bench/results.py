@@ -1,0 +1,70 @@
+"""From stored rows to the leaderboard of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.equal import equal_rows
+from bench.images import Images
+from bench.provenance import provenance
+from bench.request import Request
+from bench.store import Store, write_atomic, write_json
+from bench.tables.leaderboard import Leaderboard, MethodRow, build_leaderboard
+from bench.timing import stored_timings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a source: ok, skipped, failed or out of memory, and why."""
+
+    status: str = "ok"
+    reason: str = ""
+
+
+def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[str, Outcome]) -> pd.DataFrame:
+    """The stored rows that this request asked for, a row per method × image, not all that is stored.
+
+    Values of another version of their metric are blank.
+    """
+    stored = store.rows("scores")
+    parts = []
+    for source in request.sources:
+        if outcomes[source.label].status == "ok":
+            keys = {request.score_key(source, row.id, row.digest): row.id for row in images.table.itertuples()}
+            part = stored.loc[stored.index.intersection(list(keys))]
+            parts.append(part.assign(method=source.label, image=[keys[key] for key in part.index]))
+    if not parts:
+        return pd.DataFrame({"key": [], "method": [], "image": []})
+    scores = pd.concat(parts)
+    for metric in request.metrics:
+        if metric.name in scores:
+            current = np.array([metric.tag in have for have in scores.have])
+            scores[metric.name] = scores[metric.name].where(current)
+    return scores.reset_index()
+
+
+def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[str, Outcome]) -> Leaderboard:
+    """The table of a request, from what is stored; writes `run.json` and `timing.csv` beside it."""
+    scores = asked_rows(request, images, store, outcomes)
+    orders = {s.label: request.setting.order(s) for s in request.sources if outcomes[s.label].status == "ok"}
+    equal = equal_rows(store, scores, orders, request.classifier.input_size, [m.name for m in request.metrics])
+    timings = stored_timings(request, store)
+    single = {row.method: row for row in timings[timings.batch == 1].itertuples()} if len(timings) else {}
+    rows = []
+    for source in request.sources:
+        outcome, facts = outcomes[source.label], dict[str, Any]()
+        if outcome.status == "ok":
+            facts["passes"] = str(source.cost(request.classifier))
+            if timing := single.get(source.label):
+                facts |= {name: getattr(timing, name) for name in ("seconds", "seconds_low", "seconds_high")}
+        rows.append(MethodRow(source.label, source.control, outcome.status, outcome.reason,
+                              equal.get(source.label), **facts))  # fmt: skip
+    facts = provenance(request, images)
+    write_json(request.out / "run.json", facts)
+    if len(timings):
+        write_atomic(request.out / "timing.csv", lambda path: timings.to_csv(path, index=False))
+    return build_leaderboard(rows, scores, list(request.metrics), request.protocol, facts, request.seed)

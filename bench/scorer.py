@@ -1,0 +1,48 @@
+"""The scorer answers what metrics ask of the classifier, in full batches of one fixed shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from bench.core.classifier import Classifier
+
+
+def in_batches(images: torch.Tensor, batch: int) -> Iterable[tuple[torch.Tensor, int]]:
+    """(N, …) in slices of exactly `batch`, the last one padded with its last element; yields (slice, valid count)."""
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch]
+        valid = len(part)
+        yield (torch.cat([part, part[-1:].expand(batch - valid, *part.shape[1:])]) if valid < batch else part), valid
+
+
+class Scorer:
+    """Full vectors of log-probabilities for streams of derived images.
+
+    Every forward has the shape (batch, 3, S, S), the last one padded, so that a row does not depend on how much was
+    asked at once; derived images are made while the buffer fills, so memory stays bounded whatever the stream's length.
+    """
+
+    def __init__(self, classifier: Classifier, batch: int):
+        self.classifier = classifier
+        size = classifier.input_size
+        self.buffer = torch.zeros(batch, 3, size, size, device=classifier.device, dtype=classifier.dtype)
+
+    @torch.inference_mode()
+    def score(self, stream: Iterable[torch.Tensor]) -> torch.Tensor:
+        """(n, 3, S, S) blocks of images in [0, 1] to (Σ n, C) float64 log-probabilities on the CPU."""
+        logits, filled = [], 0
+        for block in stream:
+            for image in block:
+                self.buffer[filled] = image
+                filled += 1
+                if filled == len(self.buffer):
+                    logits.append(self.classifier.logits(self.buffer))
+                    filled = 0
+        if filled:
+            self.buffer[filled:] = self.buffer[filled - 1]
+            logits.append(self.classifier.logits(self.buffer)[:filled])
+        if not logits:
+            return torch.zeros(0, self.classifier.num_classes, dtype=torch.float64)
+        return torch.cat(logits).cpu().double().log_softmax(1)

@@ -1,0 +1,171 @@
+"""Where saliency maps come from: a registered explainer, a folder of precomputed maps, or the object boxes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol as Interface
+
+import torch
+
+from bench.core.classifier import Classifier
+from bench.core.errors import UsageError
+from bench.core.explainer import Explainer, MapOrder, Passes
+from bench.core.registry import Spec
+from bench.core.seeds import forked_rng, seed_for
+from bench.data.maps import PrecomputedMaps
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of the run, ready to be explained."""
+
+    id: str
+    digest: str
+    image: torch.Tensor
+    """(3, S, S) in [0, 1]."""
+    label: int | None
+    boxes: torch.Tensor | None
+    """(n, 4) in pixels of `image`."""
+
+
+class ImageSet(Interface):
+    """What a source may ask about the run's images before it starts."""
+
+    ids: Sequence[str]
+    has_boxes: bool
+
+
+class Source(Interface):
+    """A row of the leaderboard: raw maps for items, and the text that identifies them in content keys."""
+
+    label: str
+    control: bool
+    order: MapOrder
+
+    def key(self, item_id: str) -> str: ...
+
+    def cost(self, classifier: Classifier) -> Passes: ...
+
+    def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
+        """Why this source cannot be scored on these images, or None. Raises UsageError for what must be mended."""
+        ...
+
+    def maps(self, classifier: Classifier, items: Sequence[Item], targets: torch.Tensor, run_seed: int) -> torch.Tensor:
+        """(B, h, w) raw maps of the items, on the classifier's device."""
+        ...
+
+
+@dataclass(frozen=True)
+class ExplainerSource:
+    """Maps of a registered explainer with its parameters."""
+
+    spec: Spec[Explainer]
+
+    @property
+    def label(self) -> str:
+        return self.spec.label
+
+    @property
+    def control(self) -> bool:
+        return self.spec.value.control
+
+    @property
+    def order(self) -> MapOrder:
+        return self.spec.value.order
+
+    @cached_property
+    def _key(self) -> str:
+        explainer = self.spec.value
+        library = f"{explainer.library} {importlib.metadata.version(explainer.library)}" if explainer.library else ""
+        return f"{self.spec.key} v{explainer.version} {library}".rstrip()
+
+    def key(self, item_id: str) -> str:
+        return self._key
+
+    def cost(self, classifier: Classifier) -> Passes:
+        return self.spec.value.cost(classifier, **self.spec.params)
+
+    def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
+        return self.spec.value.skip(classifier)
+
+    def maps(self, classifier: Classifier, items: Sequence[Item], targets: torch.Tensor, run_seed: int) -> torch.Tensor:
+        images = torch.stack([item.image for item in items])
+        seeds = [seed_for(run_seed, item.digest, self.spec.key) for item in items]
+        return self.explain(classifier, images, targets, seeds)
+
+    def explain(
+        self, classifier: Classifier, images: torch.Tensor, targets: torch.Tensor, seeds: Sequence[int]
+    ) -> torch.Tensor:
+        """Call the explainer, hold it to its contract and give it a random state that depends on content only."""
+        keywords = dict(self.spec.params)
+        if self.spec.value.seeded:
+            keywords["seeds"] = torch.tensor(seeds, dtype=torch.int64)
+        with forked_rng(seeds[0]), torch.enable_grad():
+            maps = self.spec.value.function(classifier, images, targets, **keywords)
+        if not isinstance(maps, torch.Tensor) or maps.ndim != 3 or len(maps) != len(images) or 0 in maps.shape:
+            shape = tuple(maps.shape) if isinstance(maps, torch.Tensor) else type(maps).__name__
+            raise ValueError(f"{self.label} returned {shape}; an explainer returns a tensor ({len(images)}, h, w)")
+        return maps.detach().float()
+
+
+@dataclass(frozen=True)
+class MapsSource:
+    """Precomputed maps, one `.npy` per image id."""
+
+    stored: PrecomputedMaps
+    label: str
+    control: bool = False
+    order: MapOrder = "positive"
+
+    def key(self, item_id: str) -> str:
+        return f"maps {self.stored.digest(item_id)}"
+
+    def cost(self, classifier: Classifier) -> Passes:
+        return Passes(0)
+
+    def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
+        if missing := self.stored.missing(images.ids):
+            raise UsageError(
+                f"{self.stored.folder} lacks {len(missing)} of {len(images.ids)} maps, {missing[0]}.npy first; "
+                "add them, or choose images with --limit"
+            )
+        return None
+
+    def maps(self, classifier: Classifier, items: Sequence[Item], targets: torch.Tensor, run_seed: int) -> torch.Tensor:
+        size = classifier.input_size
+        maps = [self.stored.load(item.id) for item in items]
+        if len({m.shape for m in maps}) > 1:
+            maps = [
+                torch.nn.functional.interpolate(m[None, None], (size, size), mode="bilinear", align_corners=False)[0, 0]
+                for m in maps
+            ]
+        return torch.stack(maps).to(classifier.device)
+
+
+@dataclass(frozen=True)
+class BoxOracle:
+    """Control of the harness: 1 inside the object boxes, 0 outside. It sees what no explainer may see."""
+
+    label: str = "box-oracle"
+    control: bool = True
+    order: MapOrder = "as-is"
+
+    def key(self, item_id: str) -> str:
+        return "box-oracle v1"
+
+    def cost(self, classifier: Classifier) -> Passes:
+        return Passes(0)
+
+    def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
+        return None if images.has_boxes else "the data set has no object boxes"
+
+    def maps(self, classifier: Classifier, items: Sequence[Item], targets: torch.Tensor, run_seed: int) -> torch.Tensor:
+        size = classifier.input_size
+        masks = torch.zeros(len(items), size, size, device=classifier.device)
+        for mask, item in zip(masks, items, strict=True):
+            for x0, y0, x1, y1 in item.boxes.round().int().clamp(0, size).tolist() if item.boxes is not None else ():
+                mask[y0:y1, x0:x1] = 1
+        return masks

@@ -1,0 +1,1 @@
+"""Leaderboards: built once from per-image scores, then rendered as CSV, Markdown, LaTeX, text and a figure."""

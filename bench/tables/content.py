@@ -1,0 +1,170 @@
+"""What a leaderboard says, whatever it is written in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.core.metric import Metric
+from bench.core.protocols import Protocol
+
+NAN = math.nan
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """What the run knows of a method besides its scores."""
+
+    label: str
+    control: bool
+    status: str
+    """ok | skipped | failed | out of memory."""
+    reason: str = ""
+    equal_to: str | None = None
+    """Label of the row whose maps are the same."""
+    seconds: float | None = None
+    """Median for a batch of one image, with quartiles."""
+    seconds_low: float | None = None
+    seconds_high: float | None = None
+    passes: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method under one metric, in the table's units: the value, its interval and the number of images behind it."""
+
+    value: float = NAN
+    low: float = NAN
+    high: float = NAN
+    n: int = 0
+    best: bool = False
+    """In the 95 % model confidence set."""
+    right: float = NAN
+    """The value over rightly classified images, for metrics that are split so."""
+    wrong: float = NAN
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method of the table."""
+
+    method: MethodRow
+    cells: Mapping[str, Cell] = field(default_factory=dict)
+    """By the metric's name."""
+    images: int = 0
+    right: int = 0
+    """Number of rightly classified images."""
+    wrong: int = 0
+    degenerate: float = NAN
+    """Percent of the maps that are constant or not finite."""
+    tied: float = NAN
+    """Mean percent of a map's pixels that share their value with another."""
+
+    @property
+    def label(self) -> str:
+        equal = self.method.equal_to
+        return f"{self.method.label} (= {equal})" if equal else self.method.label
+
+    @property
+    def time(self) -> str:
+        return three_digits(self.method.seconds)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A method minus the reference method over the images of both, in the table's units."""
+
+    method: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    """Sign-flip permutation test."""
+    p_holm: float
+    """Adjusted over the methods of this metric."""
+    n: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """A leaderboard before it is written anywhere."""
+
+    metrics: list[Metric]
+    protocol: Protocol
+    provenance: Mapping[str, Any]
+    ranked: list[Line]
+    controls: list[Line]
+    unscored: list[Line]
+    """Skipped, failed or out of memory, whether control or not."""
+    differences: list[Difference]
+    notes: list[str]
+
+    @property
+    def images(self) -> int:
+        """Images of the fullest row; a row with fewer is named under the table."""
+        return max((line.images for line in self.ranked + self.controls), default=0)
+
+    @property
+    def title(self) -> str:
+        given = self.provenance.get
+        name = " on ".join(str(given(key)) for key in ("classifier", "data") if given(key))
+        parts = [name, f"protocol {self.protocol.name}", plural(self.images, "image")]
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def split(self) -> list[Metric]:
+        """The metrics that are also shown over rightly and wrongly classified images."""
+        return [metric for metric in self.metrics if metric.by_correctness]
+
+    def winning_control(self, metric: Metric) -> Line | None:
+        """The best control, where it lies strictly before every ranked method."""
+        sign = 1 if metric.better == "lower" else -1
+
+        def loss(line: Line) -> float:
+            value = sign * line.cells.get(metric.name, Cell()).value
+            return math.inf if math.isnan(value) else value
+
+        best = min(map(loss, self.ranked), default=math.inf)
+        if metric.better == "none" or best == math.inf:
+            return None
+        return min((line for line in self.controls if loss(line) < best), key=loss, default=None)
+
+    def cell(self, line: Line, metric: Metric) -> str:
+        """`12.2 [11.0, 13.4]`, with `(n=50)` where fewer images stand behind it than behind its row."""
+        cell = line.cells.get(metric.name, Cell())
+        text = number(cell.value, metric)
+        if math.isfinite(cell.low) and math.isfinite(cell.high):
+            text += f" [{number(cell.low, metric)}, {number(cell.high, metric)}]"
+        return text + (f" (n={cell.n})" if 0 < cell.n < line.images else "")
+
+
+def number(value: float, metric: Metric) -> str:
+    """One decimal for percentages, three for plain units; `–` for what is not there."""
+    decimals = 1 if metric.scale >= 100 else 3
+    return f"{round(value, decimals) + 0.0:.{decimals}f}" if math.isfinite(value) else "–"  # + 0.0: no -0.0
+
+
+def signed(value: float, metric: Metric) -> str:
+    text = number(value, metric)
+    return "+" + text if value > 0 and float(text) else text
+
+
+def p_value(p: float) -> str:
+    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def three_digits(seconds: float | None) -> str:
+    """Three significant digits, at most milliseconds: 0.031, 1.23, 123."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 0.001:
+        return "< 0.001"
+    decimals = 2 - math.floor(math.log10(seconds))
+    return f"{seconds:.{min(3, max(0, decimals))}f}"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,112 @@
+"""The lines under a table: what it means, what it may not be used for, where it comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from bench.core.metric import Metric
+from bench.statistics import FLIPS, RESAMPLES
+from bench.tables.content import Cell, Content, number, plural
+from bench.tables.panel import FEWEST
+
+
+def notes(content: Content) -> list[str]:
+    """Sentences for `content`."""
+    directed = [metric for metric in content.metrics if metric.better != "none"]
+    return [
+        *([content.protocol.note] if content.protocol.note else []),
+        *(won for metric in directed if (won := control_wins(content, metric))),
+        *bold(content, directed),
+        *order(content, directed),
+        *equal(content),
+        *fewer(content),
+        degenerate(content),
+        statistics(content),
+        protocol(content),
+    ]
+
+
+def control_wins(content: Content, metric: Metric) -> str:
+    winner = content.winning_control(metric)
+    if winner is None:
+        return ""
+    value = number(winner.cells[metric.name].value, metric)
+    return (
+        f"a control wins {metric.name}: {winner.method.label} ({value}) beats every method: "
+        f"{metric.name} alone does not rank explainers"
+    )
+
+
+def bold(content: Content, directed: list[Metric]) -> list[str]:
+    """Says what bold means, or why there is none."""
+    if content.images < FEWEST:
+        return [
+            f"nothing is bold: {plural(content.images, 'image')} cannot tell methods apart; "
+            f"the confidence set needs at least {FEWEST}"
+        ]
+    cells = {metric.name: [line.cells.get(metric.name, Cell()) for line in content.ranked] for metric in directed}
+    bare = [name for name, found in cells.items() if not any(cell.best for cell in found)]
+    few = sorted(
+        {
+            line.method.label
+            for line in content.ranked
+            if any(0 < line.cells.get(metric.name, Cell()).n < FEWEST for metric in directed)
+        }
+    )
+    lines = [
+        "bold: the 95 % model confidence set (max-T over pairs of methods, Hansen, Lunde & Nason 2011): the methods "
+        "that may be the best, given these images"
+    ]
+    return [
+        *(lines if len(bare) < len(directed) else []),
+        *([f"nothing is bold, no two methods to compare on {FEWEST} images: {', '.join(bare)}"] if bare else []),
+        *([f"never bold, under {FEWEST} images: {', '.join(few)}"] if few else []),
+    ]
+
+
+def order(content: Content, directed: list[Metric]) -> list[str]:
+    names = ", ".join(metric.name for metric in directed)
+    return [f"order of the rows: mean rank over {names}"] if directed and len(content.ranked) > 1 else []
+
+
+def equal(content: Content) -> list[str]:
+    rows = [line.label for line in content.ranked if line.method.equal_to]
+    return [f"equal maps, counted once in ranks, tests and confidence sets: {', '.join(rows)}"] if rows else []
+
+
+def fewer(content: Content) -> list[str]:
+    rows = [
+        f"{line.method.label} ({line.images})"
+        for line in content.ranked + content.controls
+        if line.images < content.images
+    ]
+    return [f"scored on fewer than {plural(content.images, 'image')}: {', '.join(rows)}"] if rows else []
+
+
+def degenerate(content: Content) -> str:
+    rows = [
+        f"{line.method.label} {line.degenerate:.1f} %"
+        for line in content.ranked + content.controls
+        if line.degenerate > 0
+    ]
+    return f"degenerate maps (constant or not finite): {', '.join(rows) or 'none'}"
+
+
+def statistics(content: Content) -> str:
+    rates = [metric.name for metric in content.metrics if metric.rate]
+    text = f"intervals: 95 %, BCa bootstrap over images ({RESAMPLES} resamples)"
+    if rates:
+        text += f", Wilson for {', '.join(rates)}"
+    if content.differences:
+        text += (
+            f"; differences: sign-flip permutation test over images (exact up to {int(math.log2(FLIPS))} images, "
+            f"else {FLIPS} flips), Holm over the methods of a metric"
+        )
+    return text + "; T: median over single images, quartiles in the CSV"
+
+
+def protocol(content: Content) -> str:
+    fields = dataclasses.asdict(content.protocol)
+    name, shown = fields.pop("name"), {key: value for key, value in fields.items() if key != "note" and value != ""}
+    return f"protocol {name}: " + ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shown.items())

@@ -1,0 +1,192 @@
+"""One metric's values of every method, image by image, and the statistics over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from bench.core.metric import Metric
+from bench.statistics import (
+    RESAMPLES,
+    Array,
+    Pool,
+    bca,
+    confidence_set,
+    estimate,
+    holm,
+    replicates,
+    sign_flip,
+    swap_test,
+    wilson,
+)
+from bench.tables.content import Cell, Difference
+
+FEWEST = 100
+"""With fewer images the confidence set would hold nearly every method, so nothing is bold."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A metric over images (rows, in the order of their ids) and methods (columns)."""
+
+    metric: Metric
+    methods: list[str]
+    values: Array
+    """(n, m), or (n, m, V) for pooled metrics; unscaled, NaN where not computed."""
+    right: Array
+    """(n,) 1 or 0: image rightly classified or not; NaN when that is not known."""
+    seed: int
+
+    @classmethod
+    def of(cls, metric: Metric, methods: list[str], scores: pd.DataFrame, seed: int) -> Panel:
+        """From a table with a row per method × image. Raises ValueError when a pair occurs twice."""
+        column = f"{metric.name}_vector" if metric.pool else metric.name
+        if column not in scores or scores.empty:
+            return cls(metric, methods, np.empty((0, len(methods))), np.empty(0), seed)
+        wide = scores.pivot(index="image", columns="method", values=column).sort_index().reindex(columns=methods)
+        right = scores.right.astype("boolean").astype("Float64").groupby(scores.image).max().reindex(wide.index)
+        values = stacked(wide) if metric.pool else wide.to_numpy(dtype=np.float64, na_value=np.nan)
+        return cls(metric, methods, values, right.to_numpy(dtype=np.float64, na_value=np.nan), seed)
+
+    @cached_property
+    def present(self) -> Mask:
+        """(n, m) whether the value is there."""
+        finite: Mask = np.isfinite(self.values)
+        return finite.reshape(*finite.shape[:2], -1).all(2)
+
+    @property
+    def pool(self) -> Pool | None:
+        pool = self.metric.pool
+        return (lambda vectors: float(pool(torch.from_numpy(vectors)))) if pool else None
+
+    @property
+    def directed(self) -> bool:
+        return self.metric.better != "none"
+
+    def cells(self) -> dict[str, Cell]:
+        """Every method's value, interval and split, by method; methods without any value are left out."""
+        cells = {}
+        for images, columns in same_images(self.present):
+            values = self.values[images][:, columns]
+            replicated = None if self.metric.rate else replicates(values, self.seed, self.pool)
+            for i, column in enumerate(columns):
+                low, high = self._interval(values[:, i], None if replicated is None else replicated[:, i])
+                cells[self.methods[column]] = Cell(
+                    value=self._scaled(values[:, i]),
+                    low=self.metric.scale * low,
+                    high=self.metric.scale * high,
+                    n=len(values),
+                    right=self._over(column, self.right == 1),
+                    wrong=self._over(column, self.right == 0),
+                )
+        return cells
+
+    def best(self, methods: Sequence[str]) -> list[str]:
+        """The 95 % model confidence set among `methods`, every two compared over the images of both.
+
+        Methods are left out, fewest images first, until every two share at least 100; empty when fewer than two
+        methods remain.
+        """
+        columns = self._columns(methods) if self.directed else []
+        shared = self.present.T.astype(int) @ self.present
+        while columns and shared[np.ix_(columns, columns)].min() < FEWEST:
+            columns.remove(min(columns, key=lambda column: shared[column, column]))
+        if len(columns) < 2:
+            return []
+        sign, m = 1.0 if self.metric.better == "lower" else -1.0, len(columns)
+        losses, replicated = np.zeros((m, m)), np.zeros((RESAMPLES, m, m))
+        first, second = np.triu_indices(m, 1)
+        values, present = self.values[:, columns], self.present[:, columns]
+        for images, pairs in same_images(present[:, first] & present[:, second]):
+            i, j = first[pairs], second[pairs]
+            used, position = np.unique([i, j], return_inverse=True)
+            left, right = position.reshape(2, -1)
+            points = sign * np.array([estimate(values[images, column], self.pool) for column in used])
+            again = sign * replicates(values[:, used], self.seed, self.pool, images)
+            losses[i, j], replicated[:, i, j] = points[left] - points[right], again[:, left] - again[:, right]
+        kept = confidence_set(losses - losses.T, replicated - replicated.transpose(0, 2, 1))
+        return [self.methods[column] for column, keep in zip(columns, kept, strict=True) if keep]
+
+    def differences(self, methods: Sequence[str], reference: str) -> list[Difference]:
+        """`methods` minus `reference`, each over the images of both, with Holm's adjustment over `methods`."""
+        if not self.directed:
+            return []
+        base, others = self.methods.index(reference), self._columns(methods)
+        found = {}
+        for images, columns in same_images(self.present[:, others] & self.present[:, [base]]):
+            chosen = [others[column] for column in columns]
+            n, pairs = (
+                int(images.sum()),
+                np.stack([self.values[images][:, chosen], self.values[images][:, [base] * len(chosen)]], 2),
+            )
+            for column, result in zip(chosen, self._differences(pairs), strict=True):
+                found[self.methods[column]] = (*result, n)
+        adjusted = dict(zip(found, holm([p for *_, p, _ in found.values()]), strict=True))
+        name, scale = self.metric.name, self.metric.scale
+        return [
+            Difference(method, name, scale * value, scale * low, scale * high, p, float(adjusted[method]), n)
+            for method in methods
+            if method in found
+            for value, low, high, p, n in [found[method]]
+        ]
+
+    def _differences(self, pairs: Array) -> list[tuple[float, float, float, float]]:
+        """(n, m, 2) or (n, m, 2, V), method and reference: difference, low, high and p of each of the m."""
+        pool, columns = self.pool, range(pairs.shape[1])
+        if pool is None:
+            values = pairs[..., 0] - pairs[..., 1]
+            replicated, p = replicates(values, self.seed), sign_flip(values, self.seed)
+            return [(estimate(values[:, i]), *bca(values[:, i], replicated[:, i]), float(p[i])) for i in columns]
+
+        def contrast(pair: Array) -> float:
+            return pool(np.ascontiguousarray(pair[:, 0])) - pool(np.ascontiguousarray(pair[:, 1]))
+
+        replicated = replicates(pairs, self.seed, contrast)
+        return [
+            (
+                contrast(pairs[:, i]),
+                *bca(pairs[:, i], replicated[:, i], contrast),
+                swap_test(pairs[:, i, 0], pairs[:, i, 1], pool, self.seed),
+            )
+            for i in columns
+        ]
+
+    def _interval(self, values: Array, replicated: Array | None) -> tuple[float, float]:
+        if replicated is None:
+            return wilson(round(float(values.sum())), len(values))
+        return bca(values, replicated, self.pool)
+
+    def _scaled(self, values: Array) -> float:
+        return self.metric.scale * estimate(values, self.pool)
+
+    def _over(self, column: int, which: Mask) -> float:
+        chosen = which & self.present[:, column]
+        return self._scaled(self.values[chosen, column]) if self.metric.by_correctness and chosen.any() else np.nan
+
+    def _columns(self, methods: Sequence[str]) -> list[int]:
+        return [self.methods.index(method) for method in methods]
+
+
+def same_images(present: Mask) -> Iterator[tuple[Mask, NDArray[np.intp]]]:
+    """Columns grouped by the images that they have, (mask of the images, columns); those without any are left out."""
+    groups: dict[bytes, list[int]] = {}
+    for column, mask in enumerate(present.T):
+        if mask.any():
+            groups.setdefault(mask.tobytes(), []).append(column)
+    return ((present[:, columns[0]], np.array(columns)) for columns in groups.values())
+
+
+def stacked(vectors: pd.DataFrame) -> Array:
+    """Cells that hold vectors (or nothing) as (n, m, V), NaN where there is nothing."""
+    arrays = [[None if np.ndim(v) == 0 else np.asarray(v, dtype=np.float64) for v in row] for row in vectors.to_numpy()]
+    size = max((len(v) for row in arrays for v in row if v is not None), default=0)
+    nothing = np.full(size, np.nan)
+    return np.array([[nothing if v is None else v for v in row] for row in arrays]).reshape(*vectors.shape, size)

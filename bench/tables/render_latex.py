@@ -1,0 +1,69 @@
+"""The leaderboard as a LaTeX table with booktabs, like the papers'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.tables.content import Cell, Content, Line
+
+SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "≈": r"$\approx$", "≥": r"$\geq$", "≤": r"$\leq$",
+    "×": r"$\times$", "·": r"$\cdot$", "→": r"$\to$", "Δ": r"$\Delta$", "–": "--", "—": "---", "−": "$-$",
+    "++": "{+}{+}", "--": "{-}{-}", "\n": " ",
+}  # fmt: skip
+
+
+def leaderboard(content: Content) -> str:
+    """A `table*` environment: caption, booktabs rules, controls under a rule of their own, notes in small print."""
+    columns = "l" + "r" * (len(content.metrics) + 1)
+    header = ["method", *(metric.name + metric.arrow for metric in content.metrics), "T(s)"]
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table*}",
+        r"\centering\small",
+        rf"\caption{{{escape(content.title)}.}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        row(map(escape, header)),
+        r"\midrule",
+        *(record(content, line) for line in content.ranked),
+        *([r"\midrule"] if content.ranked and content.controls else []),
+        *(record(content, line) for line in content.controls),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize",
+        *(paragraph(note) for note in content.notes),
+        *(paragraph(f"{line.method.label}: {line.method.status}: {line.method.reason}") for line in content.unscored),
+        *(paragraph(f"{key}: {value}") for key, value in content.provenance.items()),
+        r"\end{minipage}",
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def record(content: Content, line: Line) -> str:
+    cells = []
+    for metric in content.metrics:
+        value, space, interval = content.cell(line, metric).partition(" ")
+        value = escape(value)
+        shown = rf"\textbf{{{value}}}" if line.cells.get(metric.name, Cell()).best else value
+        cells.append(shown + (rf" {{\scriptsize {escape(interval)}}}" if space else ""))
+    return row([escape(line.label), *cells, escape(line.time)])
+
+
+def row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def paragraph(text: str) -> str:
+    return escape(text) + r"\par"
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX shows it; `++` and `--` are kept from becoming ligatures."""
+    for pair in ("++", "--"):
+        if pair in text:
+            return SPECIAL[pair].join(map(escape, text.split(pair)))
+    return "".join(SPECIAL.get(character, character) for character in text)

@@ -1,0 +1,122 @@
+"""The timing pass: seconds, passes and peak memory per image, apart from the scored run."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from bench.core.classifier import Classifier
+from bench.core.seeds import content_hash
+from bench.evaluate import Setting, choose_targets
+from bench.request import Request
+from bench.sources import ExplainerSource, Item, Source
+from bench.store import Store
+
+IMAGES = 20
+SECONDS = 20.0
+"""At most so many images are timed, and none is begun after so many seconds, per explainer and batch size."""
+
+
+def device_name(device: torch.device) -> str:
+    """What a timing is true of: it is never merged across machines."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} on {platform.node()}"
+    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads on {platform.node()}"
+
+
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def timed(setting: Setting, source: ExplainerSource, items: Sequence[Item], targets: torch.Tensor) -> float:
+    """Seconds for one call, from images on the device to maps on the device."""
+    synchronise(setting.classifier.device)
+    start = time.perf_counter()
+    source.maps(setting.classifier, items, targets, setting.run_seed)
+    synchronise(setting.classifier.device)
+    return time.perf_counter() - start
+
+
+def peak_memory(classifier: Classifier) -> int:
+    """Bytes: the most that tensors held on the GPU since the last reset; on a CPU the process' high-water mark."""
+    if classifier.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(classifier.device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def cyclic(images: int, batch: int) -> list[list[int]]:
+    """Indices of full batches that visit every image at least once, starting over where they run out."""
+    return [[i % images for i in range(start, start + batch)] for start in range(0, images, batch)]
+
+
+def time_source(
+    setting: Setting, source: ExplainerSource, items: Sequence[Item], targets: torch.Tensor, seconds: float = SECONDS
+) -> list[dict[str, Any]]:
+    """One row for batch 1 and one for the run's batch: median and quartiles of seconds per image over at most 20
+    images, counted passes per image, peak memory. The first call of each batch size warms up and is not counted, unless it
+    alone uses up `seconds`, when the row says `warm = False`.
+    """
+    classifier, rows = setting.classifier, []
+    targets = targets.to(classifier.device)
+    for batch in dict.fromkeys((1, setting.batch)):
+        if classifier.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(classifier.device)
+        parts = cyclic(min(IMAGES, len(items)), batch)
+        begin = time.perf_counter()
+        with classifier.tally() as tally:
+            first = timed(setting, source, [items[i] for i in parts[0]], targets[parts[0]])
+        samples = []
+        for part in parts:
+            if time.perf_counter() - begin > seconds:
+                break
+            samples.append(timed(setting, source, [items[i] for i in part], targets[part]) / batch)
+        low, median, high = np.percentile(samples or [first / batch], (25, 50, 75))
+        rows.append({
+            "method": source.label, "batch": batch, "seconds": median, "seconds_low": low, "seconds_high": high,
+            "images": max(1, len(samples)) * batch, "warm": bool(samples), "forward": tally.forward / batch,
+            "head": tally.head / batch, "backward": tally.backward / batch, "peak_bytes": peak_memory(classifier),
+            "device": device_name(classifier.device), "dtype": str(classifier.dtype).removeprefix("torch."),
+        })  # fmt: skip
+        if first * 2 > seconds:
+            break
+    return rows
+
+
+def timing_key(request: Request, source: Source, batch: int) -> str:
+    """Key of a timing: explainer, classifier, batch and the device it was taken on; never merged across machines."""
+    net = request.classifier
+    return content_hash("timing", source.key(""), net.name, net.digest, net.layer, net.dtype, net.input_size, batch,
+                        device_name(net.device), torch.__version__)  # fmt: skip
+
+
+def time_sources(
+    request: Request, store: Store, sources: Sequence[Source], load: Callable[[], tuple[list[Item], torch.Tensor]]
+) -> None:
+    """Time every explainer not timed on this device yet; `load` gives images and their log-probabilities."""
+    known = () if request.force else store.rows("timing").index
+    todo = [s for s in sources if isinstance(s, ExplainerSource) and timing_key(request, s, 1) not in known]
+    if not todo:
+        return
+    items, clean = load()
+    targets = choose_targets(clean, items, request.protocol.target)
+    for source in tqdm(todo, desc="timing", unit="method", dynamic_ncols=True):
+        rows = time_source(request.setting, source, items, targets)
+        keys = [{"key": timing_key(request, source, row["batch"]), "have": ["timing"]} for row in rows]
+        store.add("timing", [key | row for key, row in zip(keys, rows, strict=True)])
+
+
+def stored_timings(request: Request, store: Store) -> pd.DataFrame:
+    """The stored timings of the request's explainers on this device, a row per explainer and batch size."""
+    sources = [source for source in request.sources if isinstance(source, ExplainerSource)]
+    keys = [timing_key(request, source, batch) for source in sources for batch in dict.fromkeys((1, request.batch))]
+    frame = store.rows("timing")
+    return frame.loc[[key for key in keys if key in frame.index]].drop(columns=["have", "schema"], errors="ignore")

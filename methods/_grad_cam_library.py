@@ -1,0 +1,53 @@
+"""The thin adapter on pytorch-grad-cam: its own code, stopped before it scales the map."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from typing import Any
+
+import torch
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+
+from bench.core.classifier import Classifier
+from methods._common import check_targets
+
+
+def library_map(
+    method: type[BaseCAM], classifier: Classifier, images: Tensor, targets: Tensor, **options: Any
+) -> Tensor:
+    """(B, h, w) `get_cam_image` of one of the library's classes, hence without its ReLU and its two min-max steps.
+
+    `options` go to the class. Raises UsageError for a class index that does not exist.
+    """
+    check_targets(classifier, targets)
+    with spare_tap(classifier.module) as tap:
+        cam = method(classifier.module, [tap], **options)
+        wanted = [ClassifierOutputTarget(target) for target in targets.tolist()]
+        try:
+            with torch.set_grad_enabled(cam.uses_gradients):
+                logits = cam.activations_and_grads(images)
+            if cam.uses_gradients:
+                sum(target(row) for target, row in zip(wanted, logits, strict=True)).backward()
+            activations = [maps.numpy() for maps in cam.activations_and_grads.activations]
+            gradients = [maps.numpy() for maps in cam.activations_and_grads.gradients] or [None]
+        finally:
+            cam.activations_and_grads.release()
+        with redirect_stderr(io.StringIO()):  # the library's progress bars have no switch
+            raw = cam.get_cam_image(images, tap, wanted, activations[0], gradients[0], False)
+    return torch.from_numpy(raw).to(images)
+
+
+@contextmanager
+def spare_tap(module: nn.Module) -> Iterator[nn.Module]:
+    """Puts a fresh tap into the module for as long as the block runs: hooks and layers that the library leaves there
+    when the net raises go with it."""
+    tap, spare = module.tap, nn.Identity()
+    module.tap = spare
+    try:
+        yield spare
+    finally:
+        module.tap = tap

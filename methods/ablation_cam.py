@@ -1,0 +1,43 @@
+"""Ablation-CAM by runs of the head alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.core.classifier import Classifier
+from bench.core.explainer import Passes, explainer
+from methods._common import channels, check_targets, of_targets, one_of
+
+
+def passes(classifier: Classifier, **_: object) -> Passes:
+    """The trunk once; the head's K + 1 runs only count where torch.fx cannot cut the net and a head is a whole pass."""
+    return Passes(1) if classifier.traced else Passes(2 + channels(classifier))
+
+
+@explainer("ablation-cam", paper="Desai & Ramaswamy 2020, doi 10.1109/WACV45572.2020.9093360", passes=passes,
+           order="two-step")  # fmt: skip
+@torch.no_grad()
+def ablation_cam(
+    classifier: Classifier, images: Tensor, targets: Tensor, *, absolute: bool = False, chunk: int = 64
+) -> Tensor:
+    """S = Σ_k w_k A_k with w_k = (f_c - f_c^k) / f_c (equation 3); f^k the logits with channel k of A set to 0.
+
+    The paper divides by f_c because it thinks of a fraction of a positive logit; where f_c < 0 this turns the whole map
+    over. `absolute` divides by |f_c|, so that a channel whose loss lowers the logit always weighs in favour. Nothing is
+    divided where f_c = 0: a map's scale plays no part. `chunk` channels go through the head at a time.
+    """
+    check_targets(classifier, targets)
+    A, rest = classifier.trunk(images)
+    logits = of_targets(classifier.head(A, rest), targets)
+    ablated = torch.stack([
+        _ablated(classifier, A[i], one_of(rest, i), int(target), chunk) for i, target in enumerate(targets)
+    ])  # fmt: skip
+    scale = torch.where(logits == 0, 1, logits.abs() if absolute else logits)
+    return torch.einsum("bk,bkhw->bhw", (logits[:, None] - ablated) / scale[:, None], A)
+
+
+def _ablated(classifier: Classifier, A: Tensor, rest: list[Tensor], target: int, chunk: int) -> Tensor:
+    """(K,) logits of the class with each of the maps A (K, h, w) set to zero in turn."""
+    kept = 1 - torch.eye(len(A), dtype=A.dtype, device=A.device)
+    return torch.cat([classifier.head(A * rows[:, :, None, None], rest)[:, target] for rows in kept.split(chunk)])

@@ -1,0 +1,86 @@
+"""Pixel attributions by gradients, through Captum. Images are in [0, 1]: gradients are with respect to raw pixels."""
+
+from __future__ import annotations
+
+import torch
+from captum.attr import GuidedBackprop, InputXGradient, IntegratedGradients, NoiseTunnel, Saliency
+from torch import Tensor
+
+from bench.core.classifier import Classifier
+from bench.core.explainer import Passes, explainer
+from bench.core.seeds import forked_rng
+from methods._captum import CHUNK, attribute, attribute_singly, strongest
+from methods._common import one_by_one
+
+
+def needs_relus(classifier: Classifier) -> str | None:
+    return None if classifier.relus else "needs a net whose only activations are ReLU or ReLU6"
+
+
+@explainer("gradient", paper="Simonyan et al. 2014, arXiv 1312.6034", library="captum", passes=Passes(1, 1))
+def gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
+    """(B, H, W) max over colours of |∂f_c/∂x|."""
+    method = Saliency(classifier.module)
+    return strongest(attribute(classifier, images, targets, lambda x, c: method.attribute(x, c, abs=False)))
+
+
+@explainer("input-x-gradient", paper="Shrikumar et al. 2016, arXiv 1605.01713", library="captum", passes=Passes(1, 1))
+def input_x_gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
+    """(B, H, W) signed mean over colours of x · ∂f_c/∂x."""
+    return attribute(classifier, images, targets, InputXGradient(classifier.module).attribute).mean(1)
+
+
+@explainer("integrated-gradients", paper="Sundararajan et al. 2017, arXiv 1703.01365", library="captum",
+           passes=lambda classifier, *, steps=50: Passes(steps, steps), quick="steps=10")  # fmt: skip
+def integrated_gradients(classifier: Classifier, images: Tensor, targets: Tensor, *, steps: int = 50) -> Tensor:
+    """(B, H, W) signed mean over colours of x · ∫₀¹ ∂f_c(t x)/∂x dt, from black (0 in [0, 1]), Gauss-Legendre.
+
+    Three times the sum over pixels tends to f_c(x) - f_c(black).
+    """
+    method = IntegratedGradients(classifier.module)
+
+    def run(image: Tensor, target: Tensor) -> Tensor:
+        return method.attribute(image, 0, target, n_steps=steps, method="gausslegendre", internal_batch_size=CHUNK)
+
+    return attribute_singly(classifier, images, targets, run).mean(1)
+
+
+@explainer("smoothgrad", paper="Smilkov et al. 2017, arXiv 1706.03825", library="captum",
+           passes=lambda classifier, *, samples=50, sigma=0.15: Passes(samples, samples),
+           quick="samples=10")  # fmt: skip
+def smoothgrad(
+    classifier: Classifier,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    samples: int = 50,
+    sigma: float = 0.15,
+    seeds: Tensor,
+) -> Tensor:
+    """(B, H, W) max over colours of |mean over samples of ∂f_c(x + n)/∂x|, n ~ N(0, (sigma · (max x - min x))²).
+
+    The paper's settings; Captum's own are 5 samples and an absolute deviation of 1.
+    """
+    method = NoiseTunnel(Saliency(classifier.module))
+
+    def run(image: Tensor, target: Tensor) -> Tensor:
+        deviation = sigma * (image.max() - image.min()).item()
+        return method.attribute(image, nt_type="smoothgrad", nt_samples=samples, stdevs=deviation,
+                                nt_samples_batch_size=min(samples, CHUNK), target=target, abs=False)  # fmt: skip
+
+    maps = []
+    for (image, target), seed in zip(one_by_one(images, targets), seeds.tolist(), strict=True):
+        with forked_rng(seed):
+            maps.append(strongest(attribute(classifier, image, target, run)))
+    return torch.cat(maps)
+
+
+@explainer("guided-backprop", paper="Springenberg et al. 2015, arXiv 1412.6806", library="captum",
+           passes=Passes(1, 1), skip=needs_relus)  # fmt: skip
+def guided_backprop(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
+    """(B, H, W) max over colours of |∂f_c/∂x|, where every ReLU and ReLU6 lets only positive gradients back.
+
+    ReLU6 is min(ReLU(x), 6): beyond 6 no gradient passes. Raises Skip for a net that torch.fx cannot follow.
+    """
+    method = GuidedBackprop(classifier.guided_module())
+    return strongest(attribute(classifier, images, targets, method.attribute))

@@ -1,0 +1,43 @@
+"""Occlusion, through Captum."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import torch
+from captum.attr import Occlusion
+from torch import Tensor
+
+from bench.core.classifier import Classifier
+from bench.core.explainer import Passes, explainer
+from methods._captum import CHUNK, attribute_singly
+
+
+def geometry(side: int, window: float, stride: float) -> tuple[int, int]:
+    """Window and stride in pixels, at least 1 and the stride no larger than the window."""
+    pixels = min(side, max(1, round(window * side)))
+    return pixels, min(pixels, max(1, round(stride * side)))
+
+
+def passes(classifier: Classifier, *, window: float = 0.15, stride: float = 0.08) -> Passes:
+    pixels, step = geometry(classifier.input_size, window, stride)
+    return Passes(1 + (ceil((classifier.input_size - pixels) / step) + 1) ** 2)
+
+
+@explainer("occlusion", paper="Zeiler & Fergus 2014, arXiv 1311.2901", library="captum", passes=passes)
+def occlusion(
+    classifier: Classifier, images: Tensor, targets: Tensor, *, window: float = 0.15, stride: float = 0.08
+) -> Tensor:
+    """(B, H, W) signed: at each pixel the mean of f_c(x) - f_c(x with a black square) over the squares that cover it.
+
+    `window` and `stride` are fractions of the image's side; the last squares of a row may reach beyond the image.
+    """
+    side, step = geometry(images.shape[-1], window, stride)
+    method = Occlusion(classifier.module)
+
+    @torch.no_grad()
+    def run(image: Tensor, target: Tensor) -> Tensor:
+        return method.attribute(image.detach(), (3, side, side), (3, step, step), 0, target,
+                                perturbations_per_eval=CHUNK)  # fmt: skip
+
+    return attribute_singly(classifier, images, targets, run)[:, 0]

@@ -1,0 +1,54 @@
+"""Average Drop, Average Gain and Average Increase: the classifier's confidence in the masked image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from bench.core.metric import Case, Scores, metric
+from bench.core.protocols import Protocol
+
+CHATTOPADHYAY = "Chattopadhyay et al. 2018 (Grad-CAM++), arXiv 1710.11063"
+ZHANG = "Zhang et al. 2024 (Opti-CAM), arXiv 2301.07002"
+
+
+def masked_image(case: Case) -> Iterator[torch.Tensor]:
+    """x · m + b · (1 − m): the map itself is the soft mask, on [0, 1] pixels; b is the protocol's masked-out fill."""
+    mask = case.map.clamp(0, 1)
+    yield (case.image * mask + case.filled(case.protocol.masked_out) * (1 - mask))[None]
+
+
+def one_image(protocol: Protocol) -> int:
+    return 1
+
+
+def log_probabilities(scores: Scores) -> tuple[float, float]:
+    """(log p, log o): of the explained class for the image and for the masked image, float64."""
+    return float(scores.clean[scores.target]), float(scores.probed[0, scores.target])
+
+
+@metric("AD", kind="score", better="lower", title="Average Drop", paper=CHATTOPADHYAY,
+        probe=masked_image, probes=one_image, by_correctness=True)  # fmt: skip
+def average_drop(scores: Scores) -> float:
+    """max(0, p − o) / p, in [0, 1]; computed as max(0, 1 − exp(log o − log p)), so exact at p near 0."""
+    log_p, log_o = log_probabilities(scores)
+    return max(0.0, -math.expm1(min(0.0, log_o - log_p)))
+
+
+@metric("AG", kind="score", better="higher", title="Average Gain", paper=ZHANG,
+        probe=masked_image, probes=one_image, by_correctness=True)  # fmt: skip
+def average_gain(scores: Scores) -> float:
+    """max(0, o − p) / (1 − p), in [0, 1]; 0 when p = 1, where nothing can be gained."""
+    log_p, log_o = log_probabilities(scores)
+    room = -math.expm1(log_p)
+    return max(0.0, math.exp(log_o) - math.exp(log_p)) / room if room > 0 else 0.0
+
+
+@metric("AI", kind="score", better="higher", title="Average Increase", paper=CHATTOPADHYAY,
+        probe=masked_image, probes=one_image, by_correctness=True, rate=True)  # fmt: skip
+def average_increase(scores: Scores) -> float:
+    """1[o > p], strict, decided on float64 log-probabilities."""
+    log_p, log_o = log_probabilities(scores)
+    return float(log_o > log_p)

@@ -1,0 +1,26 @@
+"""Parameter randomisation in one step: does the map change when the classifier's last layer is random?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from scipy.stats import spearmanr
+
+from bench.core.metric import Case, Explain, metric
+
+
+@metric("MPRT1", kind="re-explain", better="lower", title="Rank correlation after randomising the last layer",
+        paper="Adebayo et al. 2018, arXiv 1810.03292")  # fmt: skip
+def parameter_randomisation(case: Case, explain: Explain, classifier: Any) -> float:
+    """Spearman correlation, in [−1, 1], of the map with the map of the same image and class after the parameters of
+    the classifier's last layer were drawn anew (first step of the cascading randomisation).
+
+    Near 1 the explainer does not look at what the classifier has learnt there; class-agnostic methods get 1 by
+    construction. A constant map on either side carries no ranks and gives 0.
+    """
+    with classifier.randomised(case.seed):
+        other = explain(case.image[None], torch.tensor([case.target], device=case.image.device))[0]
+    if case.map.max() == case.map.min() or other.max() == other.min():
+        return 0.0
+    return float(spearmanr(case.map.flatten().cpu(), other.flatten().cpu()).statistic)

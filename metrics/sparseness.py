@@ -1,0 +1,24 @@
+"""Sparseness of the map: how few pixels hold the saliency."""
+
+from __future__ import annotations
+
+import torch
+
+from bench.core.metric import Case, metric
+
+
+@metric("SPARSE", kind="map", better="none", title="Sparseness (Gini index)",
+        paper="Chalasani et al. 2020, arXiv 1810.06583; Hurley & Rickard 2009")  # fmt: skip
+def sparseness(case: Case) -> float:
+    """Gini index of the map's values v_1 ≤ … ≤ v_N: 1 − 2 Σ_k v_k / Σ v · (N − k + ½) / N.
+
+    0 for a constant map, 1 − 1/N for a single pixel; the zero map gives 0. A description, not a score: neither end is
+    better in itself.
+    """
+    values = case.map.flatten().double().sort().values
+    total = values.sum()
+    if total <= 0:
+        return 0.0
+    n = values.numel()
+    weights = (n - torch.arange(1, n + 1, device=values.device, dtype=values.dtype) + 0.5) / n
+    return float(1 - 2 * (values / total * weights).sum())

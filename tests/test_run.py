@@ -1,0 +1,316 @@
+"""The main job, end to end, through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cambench import main
+
+ROOT = Path(__file__).parents[1]
+ASSETS = Path(__file__).parent / "assets"
+TINY = f"{ASSETS / 'tiny.py'}:build"
+CHEAP = "grad-cam,cam,layer-cam,gradient"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """14 smooth images in 7 folders, and the boxes of some."""
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for label in range(7):
+        (root / f"class{label}").mkdir()
+        for index in range(2):
+            small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+            small.resize((48, 40), Image.Resampling.BICUBIC).save(root / f"class{label}" / f"{index}.png")
+    return root
+
+
+def command(photos: Path, out: Path, *extra: str, methods: str = CHEAP) -> list[str]:
+    return ["--model", TINY, "--data", "folder", "--data-root", str(photos), "--out", str(out), "--methods", methods,
+            "--batch-size", "4", "--metrics", "AD,AG,AI,I,D", "--protocol", "clean+steps=4", "--device", "cpu",
+            *extra]  # fmt: skip
+
+
+def table(out: Path) -> pd.DataFrame:
+    return pd.read_csv(out / "leaderboard.csv").set_index("method")
+
+
+def stored(out: Path) -> pd.DataFrame:
+    return pd.concat(pd.read_parquet(path) for path in sorted((out / "scores").glob("*.parquet")))
+
+
+def files(out: Path) -> dict[str, str]:
+    """The tables that must not depend on how the run went."""
+    names = ("leaderboard.csv", "leaderboard.md", "leaderboard.tex", "differences.csv", "images.csv", "run.json")
+    texts = {name: re.sub(r"\s+", " ", (out / name).read_text()) for name in names}  # long commands are wrapped
+    return {name: text.replace(str(out), "OUT") for name, text in texts.items()}
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("finished")
+    assert main(command(photos, out)) == 0
+    return out
+
+
+def test_one_command_gives_every_table(finished):
+    frame = table(finished)
+    assert set(CHEAP.split(",")) | {"fake-cam", "random", "random-7x7", "center", "sobel"} <= set(frame.index)
+    assert (frame.loc[["grad-cam", "gradient"], "status"] == "ok").all()
+    assert frame.loc["box-oracle", "status"] == "skipped"
+    assert frame.control.groupby(frame.index).first()["fake-cam"]
+    for name in ("leaderboard.md", "leaderboard.tex", "images.csv", "run.json", "figures/leaderboard.png"):
+        assert (finished / name).stat().st_size > 0
+    assert len(pd.read_csv(finished / "images.csv")) == 14
+
+
+def test_the_table_is_the_mean_of_the_stored_rows(finished):
+    rows, frame = stored(finished), table(finished)
+    for method, part in rows.groupby("method"):
+        for name in ("AD", "AG", "AI", "I", "D"):
+            assert frame.loc[method, name] == pytest.approx(100 * part[name].mean(), rel=1e-5)
+            assert frame.loc[method, f"{name}_low"] <= frame.loc[method, name] <= frame.loc[method, f"{name}_high"]
+
+
+def test_scores_equal_a_slow_twin_from_pixels(finished, photos):
+    """Grad-CAM's AD and I of one image, from the file to the number, without the project's harness."""
+    import torch
+    from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
+
+    from bench.core.perturb import blur
+    from bench.core.registry import load_file
+
+    row = stored(finished).query("method == 'grad-cam' and degenerate == ''").iloc[0]
+    picture = Image.open(photos / f"{row.image}.png").convert("RGB")
+    pixels = pil_to_tensor(center_crop(resize(picture, 37), [32, 32])).float().div(255).double()
+    net = load_file(ASSETS / "tiny.py").build().double().eval()
+
+    def p(image: torch.Tensor) -> float:
+        return float(net(((image - 0.5) / 0.25)[None]).softmax(1)[0, row.target].detach())
+
+    maps = net[:4](((pixels - 0.5) / 0.25)[None])
+    cam = torch.einsum("k,bkhw->bhw", net[6].weight[row.target], maps).relu()
+    up = torch.nn.functional.interpolate(cam[None], (32, 32), mode="bilinear", align_corners=False)[0, 0]
+    mask = ((up - up.min()) / (up.max() - up.min())).detach()
+    assert row.p == pytest.approx(p(pixels), abs=1e-5)
+    assert row.AD == pytest.approx(max(0, p(pixels) - p(pixels * mask)) / p(pixels), abs=1e-4)
+    order = mask.flatten().argsort(descending=True, stable=True)
+    start = blur(pixels, torch.full((3,), 0.5), 11, 5)
+    curve = []
+    for step in range(5):
+        image = start.clone().reshape(3, -1)
+        image[:, order[: round(step * 1024 / 4)]] = pixels.reshape(3, -1)[:, order[: round(step * 1024 / 4)]]
+        curve.append(p(image.reshape(3, 32, 32)))
+    if mask.flatten().unique().numel() == 1024:
+        assert np.trapezoid(curve, dx=0.25) == pytest.approx(row.I, abs=1e-4)
+    assert row.I_vector[0] == pytest.approx(curve[0], abs=1e-5)
+    assert row.I_vector[-1] == pytest.approx(row.p, abs=1e-6)
+
+
+def test_equal_maps_are_told_and_counted_once(finished):
+    frame = table(finished)
+    assert frame.loc["cam", "equal_to"] == "grad-cam"
+    assert pd.isna(frame.loc["layer-cam", "equal_to"])
+
+
+def test_the_same_command_again_computes_nothing_and_changes_nothing(finished, photos, capsys):
+    before, rows = files(finished), sorted((finished / "scores").iterdir())
+    assert main(command(photos, finished)) == 0
+    assert "everything asked for is stored already" in capsys.readouterr().out
+    assert files(finished) == before
+    assert sorted((finished / "scores").iterdir()) == rows
+
+
+def test_a_smaller_limit_is_a_subset_and_a_larger_one_adds_only_what_is_new(photos, finished, tmp_path):
+    assert main(command(photos, tmp_path, "--limit", "6")) == 0
+    first = set(pd.read_csv(tmp_path / "images.csv").id)
+    assert len(first) == 6
+    count = len(stored(tmp_path))
+    assert main(command(photos, tmp_path)) == 0
+    assert first < set(pd.read_csv(tmp_path / "images.csv").id)
+    rows = stored(tmp_path)
+    assert len(rows) == count // 6 * 14
+    assert rows.key.is_unique
+    assert {k: v for k, v in files(tmp_path).items() if k not in ("run.json", "leaderboard.md", "leaderboard.tex")} == {
+        k: v for k, v in files(finished).items() if k not in ("run.json", "leaderboard.md", "leaderboard.tex")
+    }
+
+
+def test_adding_a_method_or_a_metric_computes_only_what_is_new(photos, tmp_path):
+    assert main(command(photos, tmp_path, "--no-controls", methods="grad-cam")) == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").iterdir()}
+    assert main(command(photos, tmp_path, "--no-controls", "--metrics", "AD,SPARSE", methods="grad-cam,cam")) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    new = pd.concat(pd.read_parquet(path) for path in (tmp_path / "scores").iterdir() if path not in before)
+    assert {tuple(sorted(have)) for have in new.query("method == 'grad-cam'").have} == {("SPARSE@1",)}
+    assert {"AD", "SPARSE"} <= set(table(tmp_path).columns)
+    assert table(tmp_path).SPARSE.notna().all()
+
+
+def test_a_table_shows_what_was_asked_not_all_that_is_stored(photos, tmp_path):
+    assert main(command(photos, tmp_path, "--no-controls", methods="grad-cam,cam")) == 0
+    assert main(command(photos, tmp_path, "--no-controls", methods="cam")) == 0
+    assert list(table(tmp_path).index) == ["cam"]
+
+
+def test_batch_size_and_order_do_not_change_a_result(photos, finished, tmp_path):
+    arguments = command(photos, tmp_path, methods="layer-cam,gradient,grad-cam,cam")
+    arguments[arguments.index("--batch-size") + 1] = "5"
+    assert main(arguments) == 0
+    both = (
+        stored(finished)
+        .set_index("key")
+        .merge(stored(tmp_path).set_index("key"), left_index=True, right_index=True, suffixes=("", "_other"))
+    )
+    assert len(both) == len(stored(finished))
+    for name in ("AD", "AG", "I", "D"):
+        assert (both[name] - both[f"{name}_other"]).abs().max() <= 1e-4
+
+
+def test_kill_and_resume_gives_the_same_bytes(photos, finished, tmp_path):
+    arguments = [sys.executable, str(ROOT / "run_benchmark.py"), *command(photos, tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.time() + 120
+    while len(list(tmp_path.glob("scores/*.parquet"))) < 3 and time.time() < deadline and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    partial = len(list(tmp_path.glob("scores/*.parquet")))
+    assert partial >= 3
+    assert main(command(photos, tmp_path)) == 0
+    assert files(tmp_path) == files(finished)
+
+
+def test_one_failing_method_stops_nothing_and_is_never_stored(photos, tmp_path, capsys):
+    plugin = ("--plugin", str(ASSETS / "plugin.py"), "--no-controls")
+    assert main(command(photos, tmp_path, *plugin, methods="failing,wrong-shape,my-cam(power=2)")) == 1
+    frame = table(tmp_path)
+    assert frame.status.to_dict() == {"my-cam(power=2.0)": "ok", "failing": "failed", "wrong-shape": "failed"}
+    assert "the explainer broke" in frame.loc["failing", "reason"]
+    assert "(4, h, w)" in frame.loc["wrong-shape", "reason"]
+    assert set(stored(tmp_path).method) == {"my-cam(power=2.0)"}
+
+
+def test_nan_maps_are_scored_as_no_explanation_and_counted(photos, tmp_path):
+    plugin = ("--plugin", str(ASSETS / "plugin.py"), "--no-controls")
+    assert main(command(photos, tmp_path, *plugin, methods="not-a-number")) == 0
+    assert (stored(tmp_path).degenerate == "non-finite").all()
+    assert table(tmp_path).loc["not-a-number", "degenerate"] == 100
+
+
+def test_a_corrupt_image_is_named_and_left_out_for_all(photos, tmp_path, caplog):
+    root = tmp_path / "photos"
+    for source in photos.rglob("*.png"):
+        target = root / source.relative_to(photos)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    (root / "class3" / "0.png").write_bytes(b"not an image")
+    out = tmp_path / "out"
+    assert main(command(root, out, methods="grad-cam,cam")) == 0
+    assert "class3" in caplog.text
+    assert set(stored(out).groupby("method").size()) == {13}
+    assert json.loads((out / "run.json").read_text())["images left out"] == 1
+
+
+def test_precomputed_maps_are_a_row(photos, tmp_path):
+    maps = tmp_path / "mine"
+    for path in photos.rglob("*.png"):
+        target = maps / path.relative_to(photos).with_suffix(".npy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        corner = np.ones((32, 32), np.float32)
+        corner[0, 0] = 0
+        np.save(target, corner)
+    out = tmp_path / "out"
+    assert main(command(photos, out, "--maps", str(maps), methods="grad-cam")) == 0
+    frame = table(out)
+    assert frame.loc["maps:mine", "AD"] == pytest.approx(frame.loc["fake-cam", "AD"])
+    assert frame.loc["maps:mine", "equal_to"] == "fake-cam" or frame.loc["fake-cam", "equal_to"] == "maps:mine"
+    next(maps.rglob("*.npy")).unlink()
+    assert main(command(photos, out, "--maps", str(maps), methods="grad-cam")) == 2
+
+
+def test_the_box_oracle_stands_where_boxes_exist(photos, tmp_path):
+    boxes = tmp_path / "boxes.csv"
+    rows = [f"{path.relative_to(photos).with_suffix('')},4,4,40,36" for path in sorted(photos.rglob("*.png"))]
+    boxes.write_text("\n".join(["image,x0,y0,x1,y1", *rows]) + "\n")
+    assert main(command(photos, tmp_path / "out", "--boxes", str(boxes), methods="grad-cam")) == 0
+    assert table(tmp_path / "out").loc["box-oracle", "status"] == "ok"
+
+
+def test_re_explain_metrics_run_from_the_command(photos, tmp_path):
+    assert main(command(photos, tmp_path, "--metrics", "MPRT1", "--limit", "4", methods="grad-cam,eigen-cam")) == 0
+    frame = table(tmp_path)
+    assert frame.loc["fake-cam", "MPRT1"] == pytest.approx(100)
+    assert frame.loc["eigen-cam", "MPRT1"] == pytest.approx(100)
+    assert frame.loc["grad-cam", "MPRT1"] < 99
+
+
+def test_the_timing_pass_stands_apart_and_is_kept(photos, tmp_path):
+    arguments = command(photos, tmp_path, "--metrics", "AD,T", "--no-controls", methods="grad-cam")
+    assert main(arguments) == 0
+    timing = pd.read_csv(tmp_path / "timing.csv")
+    assert set(timing.batch) == {1, 4}
+    assert (timing.forward == 1).all()
+    assert (timing.backward == 1).all()
+    assert (timing.seconds_low <= timing.seconds_high).all()
+    assert table(tmp_path).loc["grad-cam", "T_s"] > 0
+    before = (tmp_path / "timing.csv").read_bytes()
+    assert main(arguments) == 0
+    assert (tmp_path / "timing.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--methods", "grad-cm"], "did you mean 'grad-cam'"),
+        (["--methods", "grad-cam(steps=3)"], "no parameter 'steps'"),
+        (["--methods", ","], "names no method"),
+        (["--metrics", "AE"], "unknown metric 'AE'"),
+        (["--protocol", "clea"], "did you mean 'clean'"),
+        (["--data", "imagnet"], "did you mean 'imagenet'"),
+        (["--model", "resnet5"], "did you mean 'resnet50'"),
+        (["--layer", "33"], "33"),
+        (["--target", "seven"], "is no class"),
+        (["--batch-size", "0"], "at least 1"),
+        (["--limit", "0"], "at least 1"),
+        (["--device", "cuda:99"], "cannot be used"),
+        (["--data-root", "nowhere"], "nowhere"),
+        (["--plugin", "nowhere.py"], "no such Python file"),
+        (["--maps", "nowhere"], "no such folder"),
+        (["--weights", "other=file.pth"], "names no file for"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(photos, tmp_path, capsys, extra, message):
+    assert main([*command(photos, tmp_path), *extra]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert error.startswith("error: ")
+    assert "\n" not in error
+
+
+def test_a_protocol_with_true_classes_needs_labels(photos, tmp_path, capsys):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    (flat / "a.png").write_bytes((photos / "class0" / "0.png").read_bytes())
+    assert main(command(flat, tmp_path / "out", "--target", "true")) == 2
+    assert "add --target predicted" in capsys.readouterr().err
+
+
+def test_list_names_everything(capsys):
+    assert main(["--list"]) == 0
+    text = capsys.readouterr().out
+    for name in ("grad-cam", "opti-cam", "steps: int", "AD↓", "resnet50", "samples", "opticam-2024", "grad-cam 1."):
+        assert name in text
