@@ -20,6 +20,7 @@ from bench.core.metric import METRICS, Metric
 from bench.core.protocols import Protocol, protocol
 from bench.core.registry import load_file, split_list, suggest
 from bench.listing import listing
+from bench.memory import keep_freed_memory
 from bench.request import Request
 from bench.run import run
 from bench.select_sources import choose_sources
@@ -56,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=0, help="seed of everything random")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, …")
-    add("--batch-size", type=int, default=16, help="images per chunk and per forward; fixed for the run")
+    add("--batch-size", type=int, default=20, help="images per chunk and per forward; fixed for the run")
     add("--out", type=Path, help="results folder (default: results/MODEL-DATA-PROTOCOL)")
     add("--force", action="store_true", help="compute again what is stored")
     add("--plugin", action="append", default=[], metavar="FILE.py", help="registers further explainers, metrics, …")
@@ -109,8 +110,8 @@ def check_device(text: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {text} cannot be used ({reason}); this machine has cpu" + (
-            f" and cuda:0 … cuda:{torch.cuda.device_count() - 1}" if torch.cuda.is_available() else "")) from None  # fmt: skip
+        known = ", ".join(["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))])
+        raise UsageError(f"--device {text} cannot be used ({reason}); this machine has {known}") from None
     return device
 
 
@@ -119,8 +120,8 @@ def check_labels(dataset: Dataset, classifier: Classifier, chosen: Protocol) -> 
     labels = [sample.label for sample in dataset.samples if sample.label is not None]
     if labels and max(labels) >= classifier.num_classes:
         raise UsageError(
-            f"{dataset.name} has labels up to {max(labels)}, but {classifier.name} knows {classifier.num_classes} classes; "
-            "use a net of this data set's classes"
+            f"{dataset.name} has labels up to {max(labels)}, but {classifier.name} knows {classifier.num_classes} "
+            "classes; use a net of this data set's classes"
         )
     if chosen.target == "true" and len(labels) < len(dataset.samples):
         raise UsageError(
@@ -168,6 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.DEBUG if args.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     logging.getLogger("PIL").setLevel(logging.WARNING)
+    keep_freed_memory()
     try:
         load_plugins(args.plugin)
         if args.list:

@@ -28,7 +28,7 @@ class Request:
     out: Path
     limit: int | None = None
     seed: int = 0
-    batch: int = 16
+    batch: int = 20
     timing: bool = True
     force: bool = False
     command: str = ""

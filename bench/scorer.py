@@ -38,11 +38,11 @@ class Scorer:
                 self.buffer[filled] = image
                 filled += 1
                 if filled == len(self.buffer):
-                    logits.append(self.classifier.logits(self.buffer))
+                    logits.append(self.classifier.score(self.buffer))
                     filled = 0
         if filled:
             self.buffer[filled:] = self.buffer[filled - 1]
-            logits.append(self.classifier.logits(self.buffer)[:filled])
+            logits.append(self.classifier.score(self.buffer)[:filled])
         if not logits:
             return torch.zeros(0, self.classifier.num_classes, dtype=torch.float64)
         return torch.cat(logits).cpu().double().log_softmax(1)

@@ -21,7 +21,7 @@ from bench.sources import ExplainerSource, Item, Source
 from bench.store import Store
 
 IMAGES = 20
-SECONDS = 20.0
+SECONDS = 4.0
 """At most so many images are timed, and none is begun after so many seconds, per explainer and batch size."""
 
 
@@ -62,8 +62,8 @@ def time_source(
     setting: Setting, source: ExplainerSource, items: Sequence[Item], targets: torch.Tensor, seconds: float = SECONDS
 ) -> list[dict[str, Any]]:
     """One row for batch 1 and one for the run's batch: median and quartiles of seconds per image over at most 20
-    images, counted passes per image, peak memory. The first call of each batch size warms up and is not counted, unless it
-    alone uses up `seconds`, when the row says `warm = False`.
+    images, counted passes per image, peak memory. The first call of each batch size warms up and is not counted,
+    unless it alone uses up `seconds`, when the row says `warm = False`.
     """
     classifier, rows = setting.classifier, []
     targets = targets.to(classifier.device)

@@ -24,7 +24,8 @@ def passes(classifier: Classifier, *, window: float = 0.15, stride: float = 0.08
     return Passes(1 + (ceil((classifier.input_size - pixels) / step) + 1) ** 2)
 
 
-@explainer("occlusion", paper="Zeiler & Fergus 2014, arXiv 1311.2901", library="captum", passes=passes)
+@explainer("occlusion", paper="Zeiler & Fergus 2014, arXiv 1311.2901", library="captum", passes=passes,
+           quick="window=0.25,stride=0.15")  # fmt: skip
 def occlusion(
     classifier: Classifier, images: Tensor, targets: Tensor, *, window: float = 0.15, stride: float = 0.08
 ) -> Tensor:

@@ -307,8 +307,10 @@ def test_guided_module_gives_guided_backpropagation() -> None:
             x = self.relu6(9 * self.convs[3](F.relu(self.convs[2](x))))
             return self.fc(x.mean((2, 3)))
 
-    torch.manual_seed(3)
+    torch.manual_seed(0)
     net = Reused().double()
+    for parameter in net.parameters():
+        nn.init.uniform_(parameter, -0.3, 0.5)  # mostly positive, so that the guided gradient does not die out
     images = photo(2).double()
     a, b, c, d = net.convs
     x = images.clone().requires_grad_()

@@ -61,6 +61,6 @@ def test_center_is_a_gaussian_of_a_quarter_of_each_side() -> None:
 def test_sobel_is_the_edge_magnitude_of_the_grey_image() -> None:
     images = photo(3)
     grey = np.tensordot(images.numpy(), (0.299, 0.587, 0.114), (1, 0))
-    across, down = (ndimage.sobel(grey, axis, mode="nearest") for axis in (2, 1))
-    np.testing.assert_allclose(draw("sobel", images).numpy(), np.hypot(across, down), rtol=1e-4, atol=1e-5)
+    slow = [np.hypot(*(ndimage.sobel(one, axis, mode="nearest") for axis in (0, 1))) for one in grey]
+    np.testing.assert_allclose(draw("sobel", images).numpy(), slow, rtol=1e-4, atol=1e-5)
     assert (draw("sobel", torch.full((3, 3, 8, 8), 0.7)).abs() < 1e-5).all()

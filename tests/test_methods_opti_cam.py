@@ -98,7 +98,8 @@ def test_first_step_goes_by_the_learning_rate_down_the_finite_differences(object
             gradient.append((up - down) / 2e-5)
         g = torch.stack(gradient)
         assert g.abs().max() > 1e-4
-        moved = start - 0.3 * torch.where(A.amax((1, 2)) > 0, g / (g.abs() + 1e-8), 0 * g)
+        empty = (A.amax((1, 2)) == 0) & (normalisation != "sigmoid")  # g is rounding noise
+        moved = start - 0.3 * (g / (g.abs() + 1e-8)).masked_fill(empty, 0)
         torch.testing.assert_close(maps[i], torch.einsum("k,khw->hw", moved.softmax(0), A), rtol=1e-4, atol=1e-6)
 
 

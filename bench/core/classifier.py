@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from bench.core.errors import Skip, UsageError
+from bench.core.fold import folded
 from bench.core.hooks import HookSplit, observe, run_tapped
 from bench.core.layers import hooked, last_map_layer, resolve_layer
 from bench.core.registry import Registry
@@ -150,6 +151,21 @@ class Classifier:
         """Images (B, 3, S, S) to logits (B, C)."""
         self._count_forward(images)
         return self._count_backward(self._split(self._normalise(images)))
+
+    def score(self, images: Tensor) -> Tensor:
+        """Images (B, 3, S, S) to logits (B, C), for scoring without gradients: `logits` with every batch normalisation
+        folded into its convolution, equal to it up to float rounding (checked when first used, else `logits` serves).
+        """
+        self._count_forward(images)
+        return self._scoring_net(self._normalise(images))
+
+    @cached_property
+    def _scoring_net(self) -> Callable[[Tensor], Tensor]:
+        if self._traced is None:
+            return self._split
+        net, example = folded(self._net, self._traced.graph), self._example(seed=2)
+        with torch.no_grad():
+            return net if _close(net(example), self._split(example)) else self._split
 
     def features(self, images: Tensor) -> Tensor:
         """The maps A (B, K, h, w) alone."""
@@ -331,7 +347,7 @@ def state_digest(net: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in net.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

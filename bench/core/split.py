@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torchvision.models.feature_extraction import NodePathTracer
 
 from bench.core.layers import Layout
 
@@ -59,12 +58,10 @@ class Traced:
     def __init__(self, net: nn.Module, example: Tensor):
         self.net = net
         tracer, self.graph = _trace(net)
-        for node, name in tracer.node_to_qualname.items():
-            node.meta["path"] = f"{node.target if node.op == 'call_module' else name.rpartition('.')[0]}."
         _drop_other_inputs(self.graph)
         _make_functional(net, self.graph)
         with torch.no_grad():
-            _MarkSizes(fx.GraphModule(net, self.graph)).run(example[:1])
+            _MarkSizes(fx.GraphModule(net, self.graph)).run(example)
         self.opaque = [net.get_submodule(path) for path in tracer.opaque_paths]
 
     def tapped(self, layers: Sequence[str], layouts: Sequence[Layout]) -> tuple[fx.Graph, list[fx.Node]]:
@@ -77,7 +74,11 @@ class Traced:
         return graph, [_insert_maps(graph, end, layout) for end, layout in zip(ends, layouts, strict=True)]
 
     def _end(self, layer: str) -> fx.Node:
-        inside = [node for node in self.graph.nodes if node.meta.get("path", "").startswith(f"{layer}.")]
+        inside = [
+            node
+            for node in self.graph.nodes
+            if any(path == layer for path, _ in node.meta.get("nn_module_stack", {}).values())
+        ]
         if not inside:
             raise Untraceable(f"no operation of {layer!r} is in the graph")
         return inside[-1]
@@ -127,14 +128,14 @@ def operation(net: nn.Module, node: fx.Node) -> str:
     return str(node.target) if node.op == "call_method" else ""
 
 
-class _Tracer(NodePathTracer):
+class _Tracer(fx.Tracer):
     """Leaves the given kinds of module whole, and remembers in which kind tracing failed."""
 
-    def __init__(self, opaque: set[type]):
+    def __init__(self, opaque: set[type[nn.Module]]):
         super().__init__()
         self.opaque = opaque
         self.opaque_paths: list[str] = []
-        self.failed: type | None = None
+        self.failed: type[nn.Module] | None = None
 
     def is_leaf_module(self, m: nn.Module, module_qualname: str) -> bool:
         if type(m) in self.opaque:
@@ -157,7 +158,7 @@ def _trace(net: nn.Module) -> tuple[_Tracer, fx.Graph]:
         for name, parameter in list(inspect.signature(net.forward).parameters.items())[1:]
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     }
-    opaque: set[type] = set()
+    opaque: set[type[nn.Module]] = set()
     while True:
         tracer = _Tracer(opaque)
         try:

@@ -108,11 +108,14 @@ class Content:
         return max((line.images for line in self.ranked + self.controls), default=0)
 
     @property
+    def subject(self) -> str:
+        """What was explained: classifier and data, as far as the provenance names them."""
+        facts = [str(self.provenance[key]) for key in ("classifier", "data") if key in self.provenance]
+        return " on ".join(facts) or "leaderboard"
+
+    @property
     def title(self) -> str:
-        given = self.provenance.get
-        name = " on ".join(str(given(key)) for key in ("classifier", "data") if given(key))
-        parts = [name, f"protocol {self.protocol.name}", plural(self.images, "image")]
-        return ", ".join(part for part in parts if part)
+        return f"{self.subject}, protocol {self.protocol.name}, {plural(self.images, 'image')}"
 
     @property
     def split(self) -> list[Metric]:

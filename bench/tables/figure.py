@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from bench.core.metric import Metric
-from bench.tables.content import Cell, Content, Line, number
+from bench.tables.content import Cell, Content, Line, number, plural
 from bench.tables.panel import FEWEST
 
 INK, PALE, BEST, RULE, BAND = "#1f2d3d", "#7f8b98", "#c8510a", "#d5dae0", "#f5f7f9"
@@ -31,9 +31,10 @@ def draw(content: Content, path: Path) -> None:
     width, height = max(16.0, labels + 2.0 * panels), TOP + ROW * rows + BOTTOM
     figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
-    title, _, rest = content.title.partition(", ")
-    figure.text(0.2 / width, 1 - 0.16 / height, title, va="top", size=15, weight="bold", color=INK)
-    figure.text(0.2 / width, 1 - 0.46 / height, rest.replace(", ", "  ·  "), va="top", size=11, color=INK)
+    figure.text(0.2 / width, 1 - 0.16 / height, content.subject, va="top", size=15, weight="bold", color=INK)
+    facts = f"protocol {content.protocol.name}  ·  {plural(content.images, 'image')}"
+    facts += "  ·  too few to tell methods apart" if content.images < FEWEST else ""
+    figure.text(0.2 / width, 1 - 0.46 / height, facts, va="top", size=11, color=INK)
     step = (width - labels - 0.1) / panels
     for i in range(panels):
         box = ((labels + i * step) / width, BOTTOM / height, (step - 0.18) / width, ROW * rows / height)
@@ -132,7 +133,6 @@ def legend(figure: Figure, content: Content, width: float, height: float) -> Non
     entries = [
         ("dot and line: mean and 95 % interval over images", INK),
         *([("95 % model confidence set: may be the best", BEST)] if best else []),
-        *([(f"under {FEWEST} images: too few to tell methods apart", INK)] if content.images < FEWEST else []),
         *([("controls: know nothing of the classifier", PALE)] if content.controls else []),
     ]
     x = 0.2

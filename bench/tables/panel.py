@@ -59,8 +59,8 @@ class Panel:
     @cached_property
     def present(self) -> Mask:
         """(n, m) whether the value is there."""
-        finite: Mask = np.isfinite(self.values)
-        return finite.reshape(*finite.shape[:2], -1).all(2)
+        finite = np.isfinite(self.values)
+        return np.asarray(finite if finite.ndim == 2 else finite.all(2))
 
     @property
     def pool(self) -> Pool | None:
