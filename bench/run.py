@@ -102,12 +102,14 @@ class State:
     def job(
         self, source: Source, keys: list[str], items: list[Item], clean: torch.Tensor, gaps: dict[str, set[str]]
     ) -> None:
-        """One source on those images of a chunk that lack something; a failure ends this source and nothing else."""
-        open_ = [i for i, key in enumerate(keys) if key in gaps]
-        wanted = set().union(*(gaps[keys[i]] for i in open_))
+        """One source on one chunk; a failure ends this source and nothing else.
+
+        All images of the chunk are computed, so that each keeps its place in every batch; what lacked is stored.
+        """
+        wanted = set().union(*(gaps.get(key, ()) for key in keys))
         metrics = [metric for metric in self.request.metrics if metric.tag in wanted]
         try:
-            rows, maps = evaluate(self.request.setting, source, [items[i] for i in open_], clean[open_], metrics)
+            rows, maps = evaluate(self.request.setting, source, items, clean, metrics)
         except (UsageError, KeyboardInterrupt):
             raise
         except Skip as reason:
@@ -121,9 +123,9 @@ class State:
             outcome = Outcome("failed", " ".join(f"{type(error).__name__}: {error}".split()))
         else:
             facts = {"method": source.label, "batch": self.request.batch, "device": device_name(clean.device)}
-            by_image = {items[i].id: keys[i] for i in open_}
-            rows = [{"key": by_image[row["image"]], **facts, **row} for row in rows]
-            self.store.add("scores", rows, {by_image[image]: saliency for image, saliency in maps.items()})
+            new = [key for key in keys if key in gaps]
+            by_key = {key: {"key": key, **facts, **row} for key, row in zip(keys, rows, strict=True)}
+            self.store.add("scores", [by_key[key] for key in new], {key: maps[by_key[key]["image"]] for key in new})
             return
         self.outcomes[source.label] = outcome
         tqdm.write(f"{source.label}: {outcome.status}: {outcome.reason}")

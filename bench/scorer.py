@@ -9,14 +9,6 @@ import torch
 from bench.core.classifier import Classifier
 
 
-def in_batches(images: torch.Tensor, batch: int) -> Iterable[tuple[torch.Tensor, int]]:
-    """(N, …) in slices of exactly `batch`, the last one padded with its last element; yields (slice, valid count)."""
-    for start in range(0, len(images), batch):
-        part = images[start : start + batch]
-        valid = len(part)
-        yield (torch.cat([part, part[-1:].expand(batch - valid, *part.shape[1:])]) if valid < batch else part), valid
-
-
 class Scorer:
     """Full vectors of log-probabilities for streams of derived images.
 

@@ -41,9 +41,14 @@ class ImageSet(Interface):
 class Source(Interface):
     """A row of the leaderboard: raw maps for items, and the text that identifies them in content keys."""
 
-    label: str
-    control: bool
-    order: MapOrder
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def control(self) -> bool: ...
+
+    @property
+    def order(self) -> MapOrder: ...
 
     def key(self, item_id: str) -> str: ...
 

@@ -76,36 +76,36 @@ def opti_cam(
     (margin), the log-probability (cross-entropy).
 
     With `early_stop`, every steps // 10 steps an image whose loss exceeds that of its previous check ends with the
-    variables of that previous check. `legacy` is the authors' code: the loss summed over the batch decides for all its
-    images at once, which end with the variables of this check, and n has no guard against constant maps (NaN).
+    variables of that previous check. Images are optimised one at a time: Adam blows rounding up, and the rounding of a
+    batch depends on its size. `legacy` is the authors' code: the loss summed over the batch decides for all its images
+    at once, which end with the variables of this check, and n has no guard against constant maps (NaN).
     """
     check_targets(classifier, targets)
-    with torch.no_grad():
-        features, rest = classifier.trunk(images)
-        clean = classifier.head(features, rest)
-    A, loss_of, scale = features.relu(), LOSSES[objective], NORMALISATIONS[normalisation]
-    u = torch.full(A.shape[:2], init, dtype=A.dtype, device=A.device, requires_grad=True)
-    adam = torch.optim.Adam([u], lr=lr)
-    # An empty map only scales S, which n undoes: its gradient is rounding noise, which Adam would blow up to steps.
-    felt = (A.amax((2, 3)) > 0) | (normalisation == "sigmoid")
-    active = torch.arange(len(images), device=A.device)
-    previous = torch.full((len(images),), torch.inf, dtype=A.dtype, device=A.device)
-    kept = u.detach().clone()
+    eps = 0.0 if legacy else EPS
+    mask_of, loss_of, every = NORMALISATIONS[normalisation], LOSSES[objective], max(1, steps // 10)
 
-    for step in range(steps):
-        maps = F.interpolate(mix(A[active], u[active])[:, None], images.shape[-2:], mode="bilinear")[:, 0]
-        masked = images[active] * scale(maps, 0.0 if legacy else EPS)[:, None]
-        loss = loss_of(classifier.logits(masked), targets[active], clean[active])
-        u.grad = torch.autograd.grad(loss.sum(), u)[0] * felt
-        if early_stop and step % max(1, steps // 10) == 0:
-            checked = loss.detach().sum().expand_as(loss) if legacy else loss.detach()
-            better = ~(checked > previous[active])
-            improved = active if legacy else active[better]
-            kept[improved] = u.detach()[improved]
-            previous[active] = checked
-            active = active[better]
-            if not len(active):
-                break
-        adam.step()
-    kept[active] = u.detach()[active]
-    return mix(A, kept)
+    def optimise(images: Tensor, targets: Tensor) -> Tensor:
+        """The maps of images that stop together."""
+        with torch.no_grad():
+            features, rest = classifier.trunk(images)
+            clean = classifier.head(features, rest)
+        A = features.relu()
+        u = torch.full(A.shape[:2], init, dtype=A.dtype, device=A.device, requires_grad=True)
+        adam = torch.optim.Adam([u], lr=lr)
+        # An empty map only scales S, which n undoes: its gradient is rounding noise, which Adam would blow up to steps.
+        felt = (A.amax((2, 3)) > 0) | (normalisation == "sigmoid")
+        previous, checked = torch.inf, u.detach().clone()
+        for step in range(steps):
+            maps = F.interpolate(mix(A, u)[:, None], images.shape[-2:], mode="bilinear")
+            logits = classifier.logits(images * mask_of(maps[:, 0], eps)[:, None])
+            loss = loss_of(logits, targets, clean).sum()
+            if early_stop and step % every == 0:
+                if loss.item() > previous:
+                    return mix(A, u.detach() if legacy else checked)
+                previous, checked = loss.item(), u.detach().clone()
+            u.grad = torch.autograd.grad(loss, u)[0] * felt
+            adam.step()
+        return mix(A, u.detach())
+
+    together = len(images) if legacy else 1
+    return torch.cat([optimise(*part) for part in zip(images.split(together), targets.split(together), strict=True)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+import inspect
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +13,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 class Norm(NamedTuple):
-    """An evaluation-mode batch normalisation: γ (x − mean) / sqrt(var + eps) + β."""
+    """An evaluation-mode batch normalisation: weight · (x − running_mean) / sqrt(running_var + eps) + bias."""
 
-    mean: Tensor
-    var: Tensor
+    running_mean: Tensor
+    running_var: Tensor
     eps: float
     weight: Tensor | None
     bias: Tensor | None
+
+
+FIELDS = Norm._fields
 
 
 def folded(net: nn.Module, graph: fx.Graph) -> fx.GraphModule:
@@ -32,21 +36,24 @@ def folded(net: nn.Module, graph: fx.Graph) -> fx.GraphModule:
     root = {str(n.target): lookup(net, n) for n in copy.nodes if n.op in ("call_module", "get_attr")}
     for node in list(copy.nodes):
         norm, conv = read_norm(root, node), node.args[0] if node.args else None
-        if (
-            norm is None
-            or not is_convolution(root, conv)
-            or any(u is not node and not asks_size(u) for u in conv.users)
-        ):
+        if norm is None or not isinstance(conv, fx.Node) or not feeds_only(conv, node):
+            continue
+        module = root.get(str(conv.target))
+        if conv.op != "call_module" or not isinstance(module, nn.Conv2d):
             continue
         name = f"folded_{node.name}"
-        root[name] = FoldedConv(root[str(conv.target)], norm)
+        root[name] = FoldedConv(module, norm)
         with copy.inserting_before(conv):
             new = copy.call_module(name, conv.args, conv.kwargs)
-        node.replace_all_uses_with(new)
-        conv.replace_all_uses_with(new)
-        copy.erase_node(node)
-        copy.erase_node(conv)
+        for old in (node, conv):
+            old.replace_all_uses_with(new)
+            copy.erase_node(old)
     return fx.GraphModule(root, copy)
+
+
+def feeds_only(node: fx.Node, user: fx.Node) -> bool:
+    """Whether nothing but `user` reads the node's values; others may read its `ndim` or `shape`, which stay."""
+    return all(u is user or (u.op == "call_function" and u.target is getattr) for u in node.users)
 
 
 class FoldedConv(nn.Module):
@@ -55,41 +62,30 @@ class FoldedConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, norm: Norm):
         super().__init__()
         self.conv = conv
-        bias = conv.bias if conv.bias is not None else torch.zeros_like(norm.mean)
-        weight, bias = fuse_conv_bn_weights(conv.weight, bias, norm.mean, norm.var, norm.eps, norm.weight, norm.bias)
+        bias = conv.bias if conv.bias is not None else torch.zeros_like(norm.running_mean)
+        weight, bias = fuse_conv_bn_weights(
+            conv.weight, bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
         self.weights = {"weight": weight.detach(), "bias": bias.detach()}
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.func.functional_call(self.conv, self.weights, (x,))
 
 
-def asks_size(node: fx.Node) -> bool:
-    """Whether a node reads `ndim`, `shape` or the like, which folding does not change."""
-    return node.op == "call_function" and node.target is getattr
-
-
-def is_convolution(root: dict[str, object], node: object) -> bool:
-    return isinstance(node, fx.Node) and node.op == "call_module" and isinstance(root[str(node.target)], nn.Conv2d)
-
-
-def read_norm(root: dict[str, object], node: fx.Node) -> Norm | None:
+def read_norm(root: dict[str, Any], node: fx.Node) -> Norm | None:
     """The batch normalisation with fixed statistics that a node computes, or None."""
     if node.op == "call_module" and type(root[str(node.target)]) is nn.BatchNorm2d:
         norm = root[str(node.target)]
-        assert isinstance(norm, nn.BatchNorm2d)
-        if norm.running_mean is None or norm.running_var is None or norm.training:
-            return None
-        return Norm(norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+        return None if norm.training or norm.running_mean is None else Norm(*(getattr(norm, f) for f in FIELDS))
     if node.op == "call_function" and node.target is F.batch_norm:
-        bound = dict(zip(("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
-                         node.args, strict=False)) | dict(node.kwargs)  # fmt: skip
-        values = {key: root[str(v.target)] if isinstance(v, fx.Node) and v.op == "get_attr" else v
-                  for key, v in bound.items() if key != "input"}  # fmt: skip
-        if isinstance(values["running_mean"], Tensor) and values.get("training") is False:
-            return Norm(values["running_mean"], values["running_var"], float(values.get("eps", 1e-5)),
-                        values.get("weight"), values.get("bias"))  # fmt: skip
+        given = inspect.signature(F.batch_norm).bind(*node.args, **node.kwargs)
+        given.apply_defaults()
+        values = {k: root[str(v.target)] if isinstance(v, fx.Node) and v.op == "get_attr" else v
+                  for k, v in given.arguments.items()}  # fmt: skip
+        if isinstance(values["running_mean"], Tensor) and values["training"] is False:
+            return Norm(*(values[field] for field in FIELDS))
     return None
 
 
-def lookup(net: nn.Module, node: fx.Node) -> object:
+def lookup(net: nn.Module, node: fx.Node) -> Any:
     return functools.reduce(getattr, str(node.target).split("."), net)
