@@ -60,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=20, help="images per chunk and per forward; fixed for the run")
     add("--out", type=Path, help="results folder (default: results/MODEL-DATA-PROTOCOL)")
     add("--force", action="store_true", help="compute again what is stored")
+    add("--stored", action="store_true", help="tables of what is stored already; compute nothing")
     add("--plugin", action="append", default=[], metavar="FILE.py", help="registers further explainers, metrics, …")
     add("-v", "--verbose", action="store_true", help="show tracebacks of failing methods")
     return parser
@@ -150,7 +151,7 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     return Request(
         classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics, sources=sources,
         out=args.out or Path("results") / name, limit=args.limit, seed=args.seed, batch=args.batch_size,
-        timing=timing, force=args.force, command=command,
+        timing=timing, force=args.force, compute=not args.stored, command=command,
     )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ class Request:
     batch: int = 20
     timing: bool = True
     force: bool = False
+    compute: bool = True
+    """False makes the tables of what is stored and computes nothing."""
     command: str = ""
 
     @property

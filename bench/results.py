@@ -50,6 +50,8 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
 def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[str, Outcome]) -> Leaderboard:
     """The table of a request, from what is stored; writes `run.json` and `timing.csv` beside it."""
     scores = asked_rows(request, images, store, outcomes)
+    none = Outcome("skipped", "nothing is stored yet")
+    outcomes = {k: none if v.status == "ok" and k not in set(scores.method) else v for k, v in outcomes.items()}
     orders = {s.label: request.setting.order(s) for s in request.sources if outcomes[s.label].status == "ok"}
     equal = equal_rows(store, scores, orders, request.classifier.input_size, [m.name for m in request.metrics])
     timings = stored_timings(request, store)

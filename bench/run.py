@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from bench.core.errors import Skip, UsageError
+from bench.core.errors import Skip
 from bench.estimate import estimate
 from bench.evaluate import evaluate
 from bench.images import Images
@@ -30,12 +30,13 @@ def run(request: Request) -> bool:
     images, store = Images(request), Store(request.out)
     outcomes = {source.label: applicable(source, request, images) for source in request.sources}
     active = [source for source in request.sources if outcomes[source.label].status == "ok"]
-    state = State(request, images, store, outcomes)
-    state.compute(active)
-    active = [source for source in active if outcomes[source.label].status == "ok"]
-    if request.timing:
-        first = images.table.iloc[: max(request.batch, 20)]
-        time_sources(request, store, active, lambda: state.load(first))
+    if request.compute:
+        state = State(request, images, store, outcomes)
+        state.compute(active)
+        active = [source for source in active if outcomes[source.label].status == "ok"]
+        if request.timing:
+            first = images.table.iloc[: max(request.batch, 20)]
+            time_sources(request, store, active, lambda: state.load(first))
     table = leaderboard(request, images, store, outcomes)
     table.write(request.out)
     print(table.text())
@@ -110,8 +111,6 @@ class State:
         metrics = [metric for metric in self.request.metrics if metric.tag in wanted]
         try:
             rows, maps = evaluate(self.request.setting, source, items, clean, metrics)
-        except (UsageError, KeyboardInterrupt):
-            raise
         except Skip as reason:
             outcome = Outcome("skipped", str(reason))
         except (torch.OutOfMemoryError, MemoryError):

@@ -21,7 +21,7 @@ from bench.sources import ExplainerSource, Item, Source
 from bench.store import Store
 
 IMAGES = 20
-SECONDS = 4.0
+SECONDS = 2.0
 """At most so many images are timed, and none is begun after so many seconds, per explainer and batch size."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -12,40 +12,42 @@ from bench.core.protocols import Protocol
 RISE = "Petsiuk et al. 2018 (RISE), arXiv 1806.07421"
 
 
-def morph(case: Case, start: torch.Tensor, end: torch.Tensor) -> Iterator[torch.Tensor]:
-    """`start` turned into `end` in the protocol's number of equal steps, most important pixels first; both ends are
-    yielded, so steps + 1 images. Step k of n has changed round(k · pixels / n) pixels; tied pixels go in the seeded
-    order of `Case.ranks`."""
-    pixels, steps = case.ranks.numel(), case.protocol.steps
-    for step in range(steps + 1):
-        yield torch.where(case.ranks < round(step * pixels / steps), end, start)[None]
+def morph(case: Case, start: torch.Tensor, end: torch.Tensor, steps: Iterable[int]) -> Iterator[torch.Tensor]:
+    """`start` turned into `end`, most important pixels first: at step k of n, round(k · pixels / n) pixels changed.
+
+    Tied pixels go in the seeded order of `Case.ranks`."""
+    for step in steps:
+        changed = case.ranks < round(step * case.ranks.numel() / case.protocol.steps)
+        yield torch.where(changed, end, start)[None]
 
 
 def insertion_steps(case: Case) -> Iterator[torch.Tensor]:
-    return morph(case, case.filled(case.protocol.insertion_start), case.image)
+    """From the start image on; the last step is the image itself, whose score is known."""
+    return morph(case, case.filled(case.protocol.insertion_start), case.image, range(case.protocol.steps))
 
 
 def deletion_steps(case: Case) -> Iterator[torch.Tensor]:
-    return morph(case, case.image, case.filled(case.protocol.deletion_end))
+    """Down to the end image; step 0 is the image itself, whose score is known."""
+    return morph(case, case.image, case.filled(case.protocol.deletion_end), range(1, case.protocol.steps + 1))
 
 
-def curve_points(protocol: Protocol) -> int:
-    return protocol.steps + 1
+def unknown_points(protocol: Protocol) -> int:
+    return protocol.steps
 
 
-def area(scores: Scores) -> Value:
+def area(log_probabilities: Sequence[torch.Tensor], target: int) -> Value:
     """Trapezoid over [0, 1] of the explained class' probability, in [0, 1]; the curve itself is the vector."""
-    curve = scores.probed[:, scores.target].exp()
+    curve = torch.cat([rows[:, target] for rows in log_probabilities]).exp()
     return Value(float(torch.trapezoid(curve, dx=1 / (len(curve) - 1))), curve)
 
 
-@metric("I", kind="score", better="higher", title="Insertion", paper=RISE, probe=insertion_steps, probes=curve_points)
+@metric("I", kind="score", better="higher", title="Insertion", paper=RISE, probe=insertion_steps, probes=unknown_points)
 def insertion(scores: Scores) -> Value:
     """Area under p(class) while the image's pixels are put into the start image, most important first."""
-    return area(scores)
+    return area([scores.probed, scores.clean[None]], scores.target)
 
 
-@metric("D", kind="score", better="lower", title="Deletion", paper=RISE, probe=deletion_steps, probes=curve_points)
+@metric("D", kind="score", better="lower", title="Deletion", paper=RISE, probe=deletion_steps, probes=unknown_points)
 def deletion(scores: Scores) -> Value:
     """Area under p(class) while the image's pixels are taken away, most important first."""
-    return area(scores)
+    return area([scores.clean[None], scores.probed], scores.target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -87,38 +88,54 @@ def test_the_mask_is_soft_and_acts_on_raw_pixels():
     assert torch.allclose(next(METRICS["AD"].value.probe(half))[0], half.image * 0.5)
 
 
+def curve(name: str, points: Sequence[float]) -> Scores:
+    """Scores whose curve is `points`: insertion ends and deletion starts at the clean image."""
+    points = list(points)
+    return two_class(points[-1], *points[:-1]) if name == "I" else two_class(points[0], *points[1:])
+
+
 @pytest.mark.parametrize("name", ["I", "D"])
 def test_the_area_of_a_linear_ramp_is_one_half(name):
-    assert value(name, two_class(0.5, *np.linspace(0, 1, 29))) == pytest.approx(0.5)
-    assert value(name, two_class(0.5, *[0.3] * 29)) == pytest.approx(0.3)
+    assert value(name, curve(name, np.linspace(0, 1, 29))) == pytest.approx(0.5)
+    assert value(name, curve(name, [0.3] * 29)) == pytest.approx(0.3)
 
 
-def test_the_curve_is_the_trapezoid_of_the_rise_code():
+@pytest.mark.parametrize("name", ["I", "D"])
+def test_the_curve_is_the_trapezoid_of_the_rise_code(name):
     """(Σ − first/2 − last/2) / (n − 1), as eclique/RISE's auc."""
     points = np.random.default_rng(0).random(29)
     expected = (points.sum() - points[0] / 2 - points[-1] / 2) / 28
-    assert value("I", two_class(0.5, *points)) == pytest.approx(expected)
+    assert value(name, curve(name, points)) == pytest.approx(expected)
+    assert METRICS[name].value.function(curve(name, points)).vector.tolist() == pytest.approx(points.tolist())
 
 
-def test_insertion_starts_at_the_blur_and_ends_at_the_image():
+def images_of(name: str, subject: Case) -> torch.Tensor:
+    """All images of a curve, both ends included."""
+    made = list(METRICS[name].value.probe(subject))
+    return torch.cat([*made, subject.image[None]] if name == "I" else [subject.image[None], *made])
+
+
+def test_insertion_starts_at_the_blur_and_its_last_step_is_the_image():
     subject = case(torch.rand(28, 28))
-    images = torch.cat(list(METRICS["I"].value.probe(subject)))
+    images = images_of("I", subject)
     assert len(images) == 29
     assert torch.equal(images[0], blur(subject.image, MEAN, 11, 5))
-    assert torch.equal(images[-1], subject.image)
+    missing = (images[-2] != subject.image).any(0)
+    assert missing.sum() == 28
+    assert subject.ranks[missing].min() == 28 * 27
 
 
 @pytest.mark.parametrize(("name", "end"), [("clean", 0.0), ("opticam-2024", MEAN[0].item())])
 def test_deletion_starts_at_the_image_and_ends_at_the_fill(name, end):
     subject = case(torch.rand(28, 28), name)
-    images = torch.cat(list(METRICS["D"].value.probe(subject)))
-    assert torch.equal(images[0], subject.image)
+    images = images_of("D", subject)
+    assert len(images) == 29
     assert torch.allclose(images[-1, 0], torch.full((28, 28), end))
 
 
 def test_deletion_removes_the_most_important_pixels_first_in_equal_steps():
     subject = case(torch.arange(16.0).reshape(4, 4) / 15, "clean+steps=4")
-    images = torch.cat(list(METRICS["D"].value.probe(subject)))
+    images = images_of("D", subject)
     removed = (images[:, 0] == 0) & (subject.image[0] != 0)
     assert removed.flatten(1).sum(1).tolist() == [0, 4, 8, 12, 16]
     assert removed[1].flatten().nonzero().flatten().tolist() == [12, 13, 14, 15]
@@ -126,7 +143,7 @@ def test_deletion_removes_the_most_important_pixels_first_in_equal_steps():
 
 def test_steps_that_do_not_divide_the_pixels_still_reach_the_end():
     subject = case(torch.rand(5, 5), "clean+steps=4")
-    images = torch.cat(list(METRICS["D"].value.probe(subject)))
+    images = images_of("D", subject)
     changed = (images[:, 0] != subject.image[0]).flatten(1).sum(1)
     assert changed.tolist() == [round(k * 25 / 4) for k in range(5)]
 
@@ -156,9 +173,9 @@ def test_the_best_and_the_worst_map_give_the_extremes():
         subject, found = case(saliency), {}
         reference = subject.image[:, patch]
         for name in ("I", "D"):
-            images = torch.cat(list(METRICS[name].value.probe(subject)))
+            images = images_of(name, subject)
             share = (images[:, :, patch] == reference).all(1).double().mean(1).clamp(1e-9, 1 - 1e-9)
-            found[name] = value(name, two_class(0.5, *share.tolist()))
+            found[name] = value(name, curve(name, share.tolist()))
         return found
 
     good, bad = areas(patch.float()), areas(1 - patch.float())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,6 +167,19 @@ def test_a_table_shows_what_was_asked_not_all_that_is_stored(photos, tmp_path):
     assert list(table(tmp_path).index) == ["cam"]
 
 
+def test_stored_rows_alone_make_a_table(photos, finished, tmp_path):
+    arguments = command(photos, finished, "--stored", methods="grad-cam,eigen-cam")
+    before = sorted((finished / "scores").iterdir())
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    arguments[arguments.index(str(finished))] = str(folder)
+    assert main(arguments) == 0
+    assert sorted((finished / "scores").iterdir()) == before
+    frame, whole = table(folder), table(finished)
+    assert frame.loc["grad-cam", "AD"] == whole.loc["grad-cam", "AD"]
+    assert frame.loc["eigen-cam", ["status", "reason"]].tolist() == ["skipped", "nothing is stored yet"]
+
+
 def test_batch_size_and_order_do_not_change_a_result(photos, finished, tmp_path):
     arguments = command(photos, tmp_path, methods="layer-cam,gradient,grad-cam,cam")
     arguments[arguments.index("--batch-size") + 1] = "5"
@@ -315,3 +330,89 @@ def test_list_names_everything(capsys):
     text = capsys.readouterr().out
     for name in ("grad-cam", "opti-cam", "steps: int", "AD↓", "resnet50", "samples", "opticam-2024", "grad-cam 1."):
         assert name in text
+
+
+def test_a_plugin_brings_metrics_classifiers_and_data_sets(photos, tmp_path):
+    arguments = ["--plugin", str(ASSETS / "metric_plugin.py"), "--model", "plugin-net", "--data", "plugin-data"]
+    arguments += ["--data-root", str(photos), "--methods", "grad-cam", "--metrics", "PEAK,AD", "--no-controls"]
+    assert main([*arguments, "--out", str(tmp_path), "--device", "cpu"]) == 0
+    assert 0 <= table(tmp_path).loc["grad-cam", "PEAK"] <= 31
+
+
+ENTRY_POINT = """
+from cambench import explainer
+
+@explainer("installed-cam", paper="an installed package")
+def installed_cam(classifier, images, targets):
+    return classifier.features(images).mean(1)
+"""
+
+
+def test_an_installed_package_brings_its_explainer(photos, tmp_path):
+    package = tmp_path / "site"
+    (package / "installed_cam-1.0.dist-info").mkdir(parents=True)
+    (package / "installed_cam.py").write_text(ENTRY_POINT)
+    (package / "installed_cam-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: installed-cam\nVersion: 1.0\n"
+    )
+    (package / "installed_cam-1.0.dist-info" / "entry_points.txt").write_text(
+        "[cambench.explainers]\ncam = installed_cam\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{package}"}
+    listed = subprocess.run([sys.executable, str(ROOT / "run_benchmark.py"), "--list"], env=environment,
+                            capture_output=True, text=True, check=True)  # fmt: skip
+    assert "installed-cam" in listed.stdout
+
+
+def test_an_interrupt_keeps_what_is_finished(photos, tmp_path, monkeypatch, capsys):
+    from bench import run
+
+    real, calls = run.evaluate, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(run, "evaluate", interrupted)
+    assert main(command(photos, tmp_path)) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+    assert len(list((tmp_path / "scores").iterdir())) == 2
+
+
+def test_out_of_memory_is_a_status_of_one_method(photos, tmp_path, monkeypatch):
+    from bench import run
+
+    real = run.evaluate
+
+    def small(setting, source, *arguments):
+        if source.label == "cam":
+            raise MemoryError
+        return real(setting, source, *arguments)
+
+    monkeypatch.setattr(run, "evaluate", small)
+    assert main(command(photos, tmp_path, "--no-controls")) == 1
+    assert table(tmp_path).status.to_dict()["cam"] == "out of memory"
+    assert table(tmp_path).status.to_dict()["grad-cam"] == "ok"
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_the_run_goes_on_later(
+    photos, finished, tmp_path, monkeypatch, capsys
+):
+    from bench import store
+
+    real, calls = store.os.replace, []
+
+    def full(*arguments):
+        calls.append(1)
+        if len(calls) > 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*arguments)
+
+    monkeypatch.setattr(store.os, "replace", full)
+    assert main(command(photos, tmp_path)) == 2
+    assert "is full" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main(command(photos, tmp_path)) == 0
+    assert files(tmp_path)["leaderboard.csv"] == files(finished)["leaderboard.csv"]
