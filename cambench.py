@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -10,11 +11,11 @@ def check_shadowing() -> None:
     """Stop when a user's own `bench`, `methods` or `metrics` folder is imported in place of ours."""
     here = Path(__file__).resolve().parent
     for name in ("bench", "methods", "metrics"):
-        module = __import__(name)
-        found = [Path(path).resolve() for path in module.__path__]
+        spec = importlib.util.find_spec(name)
+        found = [Path(path).resolve() for path in spec.submodule_search_locations or ()] if spec else []
         if here / name not in found:
             sys.exit(
-                f"error: the folder {found[0]} shadows CAMBench's package {name!r}; "
+                f"error: the folder {found[0] if found else name} shadows CAMBench's package {name!r}; "
                 "rename it or start from another folder"
             )
 

@@ -8,24 +8,25 @@ from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
-from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 from bench.core.classifier import Classifier
 from methods._common import check_targets
 
 
-def library_map(
-    method: type[BaseCAM], classifier: Classifier, images: Tensor, targets: Tensor, **options: Any
-) -> Tensor:
+def library_map(method: str, classifier: Classifier, images: Tensor, targets: Tensor, **options: Any) -> Tensor:
     """(B, h, w) `get_cam_image` of one of the library's classes, hence without its ReLU and its two min-max steps.
+
+    The library is imported when it is first used: it takes longer to import than all of the project.
 
     `options` go to the class. Raises UsageError for a class index that does not exist.
     """
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     check_targets(classifier, targets)
     with spare_tap(classifier.module) as tap:
-        cam = method(classifier.module, [tap], **options)
+        cam = getattr(pytorch_grad_cam, method)(classifier.module, [tap], **options)
         wanted = [ClassifierOutputTarget(target) for target in targets.tolist()]
         try:
             with torch.set_grad_enabled(cam.uses_gradients):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import torch
-from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
-from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import Tensor
 
 from bench.core.classifier import Classifier
@@ -18,7 +16,7 @@ ONE_GRADIENT = Passes(1, 1)
            order="two-step")  # fmt: skip
 def grad_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """S = Σ_k w_k A_k with w_k = mean_ij g_k, g_k = ∂f_c/∂A_k (equations 1 and 2, before the ReLU)."""
-    return library_map(GradCAM, classifier, images, targets)
+    return library_map("GradCAM", classifier, images, targets)
 
 
 @explainer("grad-cam++", paper="Chattopadhyay et al. 2018, arXiv 1710.11063", library="grad-cam", passes=ONE_GRADIENT,
@@ -29,28 +27,28 @@ def grad_cam_plus_plus(classifier: Classifier, images: Tensor, targets: Tensor) 
     The exponential of the paper's score cancels in a. The library adds 1e-6 to the denominator, which is felt where
     g_k² is as small, and does not renormalise a_k over positions as the authors' code does.
     """
-    return library_map(GradCAMPlusPlus, classifier, images, targets)
+    return library_map("GradCAMPlusPlus", classifier, images, targets)
 
 
 @explainer("xgrad-cam", paper="Fu et al. 2020, arXiv 2008.02312", library="grad-cam", passes=ONE_GRADIENT,
            order="two-step")  # fmt: skip
 def xgrad_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """S = Σ_k w_k A_k with w_k = Σ_ij g_k A_k / Σ_ij A_k (the library adds 1e-7 to the denominator)."""
-    return library_map(XGradCAM, classifier, images, targets)
+    return library_map("XGradCAM", classifier, images, targets)
 
 
 @explainer("hires-cam", paper="Draelos & Carin 2020, arXiv 2011.08891", library="grad-cam", passes=ONE_GRADIENT,
            order="two-step")  # fmt: skip
 def hires_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """S = Σ_k g_k A_k, position by position."""
-    return library_map(HiResCAM, classifier, images, targets)
+    return library_map("HiResCAM", classifier, images, targets)
 
 
 @explainer("layer-cam", paper="Jiang et al. 2021, doi 10.1109/TIP.2021.3089943", library="grad-cam",
            passes=ONE_GRADIENT, order="two-step")  # fmt: skip
 def layer_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """S = Σ_k ReLU(g_k) A_k, position by position."""
-    return library_map(LayerCAM, classifier, images, targets)
+    return library_map("LayerCAM", classifier, images, targets)
 
 
 @explainer("eigen-cam", paper="Bany Muhammad & Yeasin 2020, arXiv 2008.00299", library="grad-cam", order="two-step")
@@ -61,6 +59,8 @@ def eigen_cam(classifier: Classifier, images: Tensor, targets: Tensor, *, centre
     that is constant (maps behind a LayerNorm), its largest magnitude is positive. The library centres the columns
     first; `centred=false` is the paper's equation, by our own decomposition.
     """
+    from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
+
     with torch.no_grad():
         A = classifier.features(images)
     projected = torch.from_numpy(get_2d_projection(A.cpu().numpy())).to(A) if centred else _uncentred(A)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import torch
-from pytorch_grad_cam import AblationCAM, ScoreCAM
-from pytorch_grad_cam.ablation_layer import AblationLayer
 from torch import Tensor
 
 from bench.core.classifier import Classifier
@@ -26,7 +24,7 @@ def score_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor
     The library masks the tensor that it is given; normalisation lives inside the classifier, so that is the image in
     [0, 1] with black behind the mask (its users mostly hand it normalised images: mean colour behind the mask).
     """
-    return torch.cat([library_map(ScoreCAM, classifier, *one) for one in one_by_one(images, targets)])
+    return torch.cat([library_map("ScoreCAM", classifier, *one) for one in one_by_one(images, targets)])
 
 
 @explainer("ablation-cam:pytorch-grad-cam", paper="Desai & Ramaswamy 2020, doi 10.1109/WACV45572.2020.9093360",
@@ -37,7 +35,9 @@ def ablation_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Ten
 
     One image at a time with an ablation layer of its own: the class's default layer is shared between instances.
     """
+    from pytorch_grad_cam.ablation_layer import AblationLayer
+
     return torch.cat([
-        library_map(AblationCAM, classifier, *one, ablation_layer=AblationLayer())
+        library_map("AblationCAM", classifier, *one, ablation_layer=AblationLayer())
         for one in one_by_one(images, targets)
     ])  # fmt: skip
