@@ -20,7 +20,7 @@ from bench.core.metric import METRICS, Metric
 from bench.core.protocols import Protocol, protocol
 from bench.core.registry import load_file, split_list, suggest
 from bench.listing import listing
-from bench.memory import keep_freed_memory
+from bench.process import prepare_process
 from bench.request import Request
 from bench.run import run
 from bench.select_sources import choose_sources
@@ -170,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.DEBUG if args.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     logging.getLogger("PIL").setLevel(logging.WARNING)
-    keep_freed_memory()
+    prepare_process()
     try:
         load_plugins(args.plugin)
         if args.list:

@@ -22,7 +22,10 @@ def versions() -> dict[str, str]:
 
 def own_version() -> str:
     """The distribution's version, with the git commit when run from a checkout and `+` when that has been edited."""
-    version = importlib.metadata.version("cambench")
+    try:
+        version = importlib.metadata.version("cambench")
+    except importlib.metadata.PackageNotFoundError:
+        version = "not installed"
     here = Path(__file__).resolve().parents[1]
     try:
         git = ["git", "-C", str(here)]

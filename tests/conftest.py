@@ -2,7 +2,7 @@
 
 import torch
 
-from bench.memory import keep_freed_memory
+from bench.process import prepare_process
 
 torch.set_num_threads(1)
-keep_freed_memory()
+prepare_process()

@@ -1,12 +1,28 @@
-"""Keep freed memory in the process, so that the large buffers of a forward pass are not mapped anew each time."""
+"""Settings of the whole process, made once before anything runs."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
 
+import torch
+
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of glibc's mallopt(3)."""
+
+
+def prepare_process() -> None:
+    """Exact float32 and repeatable kernels on a GPU, no page faults for every buffer on a CPU."""
+    exact_arithmetic()
+    keep_freed_memory()
+
+
+def exact_arithmetic() -> None:
+    """Full float32 in convolutions and products, and always the same kernel: Average Increase counts the last bit."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
 
 
 def keep_freed_memory() -> bool:
