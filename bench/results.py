@@ -13,7 +13,7 @@ from bench.images import Images
 from bench.provenance import provenance
 from bench.request import Request
 from bench.store import Store, write_atomic, write_json
-from bench.tables.leaderboard import Leaderboard, MethodRow, build_leaderboard
+from bench.tables.leaderboard import REFERENCE, Leaderboard, MethodRow, build_leaderboard
 from bench.timing import stored_timings
 
 
@@ -52,7 +52,8 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
     scores = asked_rows(request, images, store, outcomes)
     none = Outcome("skipped", "nothing is stored yet")
     outcomes = {k: none if v.status == "ok" and k not in set(scores.method) else v for k, v in outcomes.items()}
-    orders = {s.label: request.setting.order(s) for s in request.sources if outcomes[s.label].status == "ok"}
+    named_first = sorted(request.sources, key=lambda source: source.label != REFERENCE)
+    orders = {s.label: request.setting.order(s) for s in named_first if outcomes[s.label].status == "ok"}
     equal = equal_rows(store, scores, orders, request.classifier.input_size, [m.name for m in request.metrics])
     timings = stored_timings(request, store)
     single = {row.method: row for row in timings[timings.batch == 1].itertuples()} if len(timings) else {}

@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
+from bench.store import write_text
 from bench.tables import figure, notes, render_csv, render_latex, render_markdown, render_text
 from bench.tables.content import Cell, Content, Line, MethodRow
 from bench.tables.panel import Panel
@@ -37,7 +38,7 @@ class Leaderboard(Content):
             "leaderboard.tex": render_latex.leaderboard(self),
         }
         for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+            write_text(folder / name, text)
         figure.draw(self, folder / "figures" / "leaderboard.png")
 
     def text(self) -> str:
