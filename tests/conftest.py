@@ -1,8 +1,22 @@
-"""One thread for the whole suite: nets this small gain nothing from two, and lose much on busy cores."""
+"""Settings of the whole suite."""
 
+import pytest
 import torch
 
+import cambench  # noqa: F401 - what a plug-in imports from
+from bench.core.registry import load_file
 from bench.process import prepare_process
 
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # nets this small gain nothing from two threads, and lose much on busy cores
 prepare_process()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--plugin", action="append", default=[], help="hold the explainers of this file to the contract too"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for file in config.getoption("--plugin"):
+        load_file(file)
