@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 
 from bench.core.classifier import Classifier
 from bench.core.explainer import MapOrder
-from bench.core.metric import Case, Metric, Scores, Value
+from bench.core.metric import Case, Explain, Metric, Scores, Value
 from bench.core.protocols import Protocol
 from bench.core.seeds import seed_for
 from bench.normalise import normalise, tied_share
@@ -48,7 +48,7 @@ def evaluate(
     """Explain → normalise → metrics ask, scorer answers → rows.
 
     Args:
-        items: at most `setting.batch` images; fewer are padded, so the explainer always sees one shape.
+        items: at most `setting.batch` images; fewer are filled up for explainers that draw a batch at once.
         clean: (B, C) float64 log-probabilities of the images.
 
     Returns:
@@ -57,9 +57,9 @@ def evaluate(
     """
     classifier, protocol = setting.classifier, setting.protocol
     targets = choose_targets(clean, items, protocol.target)
-    padded = [*items, *[items[-1]] * (setting.batch - len(items))]
-    padded_targets = torch.cat([targets, targets[-1:].expand(setting.batch - len(items))]).to(classifier.device)
-    raw = source.maps(classifier, padded, padded_targets, setting.run_seed)[: len(items)]
+    more = setting.batch - len(items) if source.padded else 0
+    batch, batch_targets = [*items, *[items[-1]] * more], torch.cat([targets, targets[-1:].expand(more)])
+    raw = source.maps(classifier, batch, batch_targets.to(classifier.device), setting.run_seed)[: len(items)]
     maps, kinds = normalise(raw, classifier.input_size, setting.order(source))
     cases = [
         Case(item.image, saliency, raw_map, int(target), item.label, protocol, classifier.mean,
@@ -101,7 +101,7 @@ def measure(
     probes = list(dict.fromkeys(metric.probe for metric in metrics if metric.probe))
     counts: list[int] = []
 
-    def derived():
+    def derived() -> Iterator[torch.Tensor]:
         for case in cases:
             for probe in probes:
                 counts.append(0)
@@ -131,7 +131,7 @@ def as_value(value: float | Value) -> Value:
     return value if isinstance(value, Value) else Value(float(value))
 
 
-def explain_again(setting: Setting, source: Source, item: Item, case: Case):
+def explain_again(setting: Setting, source: Source, item: Item, case: Case) -> Explain:
     """The callable that re-explain metrics receive: same source and seeds, other pixels or parameters, an image at a
     time."""
 

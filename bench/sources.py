@@ -50,6 +50,9 @@ class Source(Interface):
     @property
     def order(self) -> MapOrder: ...
 
+    @property
+    def padded(self) -> bool: ...
+
     def key(self, item_id: str) -> str: ...
 
     def cost(self, classifier: Classifier) -> Passes: ...
@@ -80,6 +83,10 @@ class ExplainerSource:
     @property
     def order(self) -> MapOrder:
         return self.spec.value.order
+
+    @property
+    def padded(self) -> bool:
+        return self.spec.value.padded
 
     @cached_property
     def _key(self) -> str:
@@ -124,6 +131,7 @@ class MapsSource:
     label: str
     control: bool = False
     order: MapOrder = "positive"
+    padded: bool = False
 
     def key(self, item_id: str) -> str:
         return f"maps {self.stored.digest(item_id)}"
@@ -160,6 +168,7 @@ class BoxOracle:
     label: str = "box-oracle"
     control: bool = True
     order: MapOrder = "as-is"
+    padded: bool = False
 
     def key(self, item_id: str) -> str:
         return "box-oracle v2"

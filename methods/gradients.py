@@ -31,7 +31,7 @@ def input_x_gradient(classifier: Classifier, images: Tensor, targets: Tensor) ->
 
 
 @explainer("integrated-gradients", paper="Sundararajan et al. 2017, arXiv 1703.01365", library="captum",
-           passes=lambda classifier, *, steps=50: Passes(steps, steps), quick="steps=10")  # fmt: skip
+           passes=lambda classifier, *, steps=50: Passes(steps, steps), quick="steps=10", padded=False)  # fmt: skip
 def integrated_gradients(classifier: Classifier, images: Tensor, targets: Tensor, *, steps: int = 50) -> Tensor:
     """(B, H, W) signed mean over colours of x · ∫₀¹ ∂f_c(t x)/∂x dt, from black (0 in [0, 1]), Gauss-Legendre.
 
@@ -47,7 +47,7 @@ def integrated_gradients(classifier: Classifier, images: Tensor, targets: Tensor
 
 @explainer("smoothgrad", paper="Smilkov et al. 2017, arXiv 1706.03825", library="captum",
            passes=lambda classifier, *, samples=50, sigma=0.15: Passes(samples, samples),
-           quick="samples=10")  # fmt: skip
+           quick="samples=10", padded=False)  # fmt: skip
 def smoothgrad(
     classifier: Classifier,
     images: Tensor,

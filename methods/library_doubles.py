@@ -17,7 +17,7 @@ def ablation_passes(classifier: Classifier) -> Passes:
 
 
 @explainer("score-cam:pytorch-grad-cam", paper="Wang et al. 2020, arXiv 1910.01279", library="grad-cam",
-           passes=pass_per_channel, order="two-step", double=True)  # fmt: skip
+           passes=pass_per_channel, order="two-step", double=True, padded=False)  # fmt: skip
 def score_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """S = Σ_k softmax_k(f_c(x · M_k)) A_k, M_k up-sampled with aligned corners, then min-max with 1e-8.
 
@@ -28,7 +28,7 @@ def score_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor
 
 
 @explainer("ablation-cam:pytorch-grad-cam", paper="Desai & Ramaswamy 2020, doi 10.1109/WACV45572.2020.9093360",
-           library="grad-cam", passes=ablation_passes, order="two-step", double=True)  # fmt: skip
+           library="grad-cam", passes=ablation_passes, order="two-step", double=True, padded=False)  # fmt: skip
 def ablation_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """S = Σ_k w_k A_k with w_k = (f_c - f_c^k) / f_c; channel k is set to 0 for f^k only where the least activation is
     0, else to the least activation - 1e7, which falls on from channel to channel.

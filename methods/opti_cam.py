@@ -55,7 +55,7 @@ LOSSES: dict[Objective, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 
 @explainer("opti-cam", paper="Zhang et al. 2024, arXiv 2301.07002", passes=passes, order="up-then-min-max",
-           quick="steps=10")  # fmt: skip
+           quick="steps=10", padded=False)  # fmt: skip
 def opti_cam(
     classifier: Classifier,
     images: Tensor,

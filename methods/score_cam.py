@@ -43,7 +43,7 @@ READINGS: dict[Variant, Reading] = {
 }
 
 
-@explainer("score-cam", paper="Wang et al. 2020, arXiv 1910.01279", passes=pass_per_channel)
+@explainer("score-cam", paper="Wang et al. 2020, arXiv 1910.01279", passes=pass_per_channel, padded=False)
 @torch.no_grad()
 def score_cam(
     classifier: Classifier, images: Tensor, targets: Tensor, *, variant: Variant = "paper", chunk: int = 64

@@ -63,3 +63,20 @@ def test_a_capped_protocol_takes_the_cheaper_parameters_unless_the_user_chose():
 def test_nothing_named_is_told():
     with pytest.raises(UsageError, match="names no method"):
         choose_sources("")
+
+
+def test_only_explainers_that_draw_a_batch_at_once_are_filled_up():
+    """A short batch of dear explanations must not cost a full one."""
+    from bench.evaluate import Setting, evaluate
+    from bench.scorer import Scorer
+
+    setting = Setting(toy_classifier("gap_linear"), protocol("clean"), 0, 8)
+    items = [Item(str(i), str(i), image, 0, None) for i, image in enumerate(photo(3))]
+    clean = Scorer(setting.classifier, 8).score([i.image[None] for i in items])
+    costs = {}
+    for source in choose_sources("gradient,opti-cam(steps=2),integrated-gradients(steps=3)", controls=False):
+        with setting.classifier.tally() as tally:
+            rows, maps = evaluate(setting, source, items, clean, [])
+        assert [row["image"] for row in rows] == list(maps) == ["0", "1", "2"]
+        costs[source.label] = tally.forward
+    assert costs == {"gradient": 8, "opti-cam(steps=2)": 9, "integrated-gradients(steps=3)": 9}

@@ -53,6 +53,9 @@ class Explainer:
     """Parameters that replace the defaults under protocols that cap the passes, as `steps=10`."""
     control: bool = False
     """A sanity control, shown apart from the ranked rows."""
+    padded: bool = True
+    """Whether a short batch is filled up, so that the explainer always sees one shape and rounds alike; False for those
+    that take one image at a time anyhow."""
     double: bool = False
     """A library's version of a method that stands natively in the table; only run when named."""
     version: int = 1
