@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from bench.classifiers import load_classifier
+from bench.classifiers import DEFAULT, load_classifier
 from bench.core.classifier import CLASSIFIERS, Classifier
 from bench.core.dataset import DATASETS, Dataset, load_dataset
 from bench.core.errors import UsageError
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--list", action="store_true", help="print methods, metrics, classifiers, data sets and protocols, and stop")
-    add("--model", default="efficientnet_lite0", help="a name of --list, timm:NAME, or FILE.py:NAME")
+    add("--model", default=DEFAULT, help="a name of --list, timm:NAME, or FILE.py:NAME")
     add("--weights", action="append", default=[], metavar="[MODEL=]FILE", help=".pth or .safetensors; repeatable")
     add("--layer", help="target layer, a module path such as layer4.2 (default: the papers')")
     add("--methods", default="all", help="names or specs such as 'grad-cam,opti-cam(steps=100)'; all; all,library")

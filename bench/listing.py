@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator
 
+from bench.classifiers import DEFAULT, load_classifier
 from bench.core.classifier import CLASSIFIERS
 from bench.core.dataset import DATASETS
 from bench.core.explainer import EXPLAINERS, Explainer
@@ -17,18 +18,16 @@ def listing() -> str:
 
 
 def methods() -> Iterator[str]:
-    yield "methods (name, passes per image, source; paper; parameters)"
+    net = load_classifier(DEFAULT)
+    yield f"methods (name, passes per image on {net.name}, source; paper; parameters)"
     for entry in EXPLAINERS:
         explainer = entry.value
+        cost = explainer.cost(net, **EXPLAINERS.spec(entry.name).params)
         kind = " [control]" if explainer.control else " [library double]" if explainer.double else ""
-        yield f"  {entry.name:<34} {passes(explainer):<18} {source(explainer)}{kind}"
+        yield f"  {entry.name:<30} {cost!s:<10} {source(explainer)}{kind}"
         yield f"      {explainer.paper}"
         for parameter in entry.parameters.values():
             yield f"      {parameter}"
-
-
-def passes(explainer: Explainer) -> str:
-    return "by parameters" if callable(explainer.passes) else str(explainer.passes)
 
 
 def source(explainer: Explainer) -> str:
