@@ -22,7 +22,7 @@ from bench.store import Store
 
 IMAGES = 20
 SECONDS = 2.0
-"""At most so many images are timed, and none is begun after so many seconds, per explainer and batch size."""
+"""At most so many images are timed, and after so many seconds no further one, per explainer and batch size."""
 
 
 def device_name(device: torch.device) -> str:
@@ -62,8 +62,8 @@ def time_source(
     setting: Setting, source: ExplainerSource, items: Sequence[Item], targets: torch.Tensor, seconds: float = SECONDS
 ) -> list[dict[str, Any]]:
     """One row for batch 1 and one for the run's batch: median and quartiles of seconds per image over at most 20
-    images, counted passes per image, peak memory. The first call of each batch size warms up and is not counted,
-    unless it alone uses up `seconds`, when the row says `warm = False`.
+    images, counted passes per image, peak memory. The first call of each batch size warms up and is not counted; one
+    call at least is. A batch that would take over ten times `seconds` at the speed of batch 1 is left out.
     """
     classifier, rows = setting.classifier, []
     targets = targets.to(classifier.device)
@@ -71,22 +71,21 @@ def time_source(
         if classifier.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(classifier.device)
         parts = cyclic(min(IMAGES, len(items)), batch)
-        begin = time.perf_counter()
         with classifier.tally() as tally:
-            first = timed(setting, source, [items[i] for i in parts[0]], targets[parts[0]])
-        samples = []
+            timed(setting, source, [items[i] for i in parts[0]], targets[parts[0]])
+        begin, samples = time.perf_counter(), list[float]()
         for part in parts:
-            if time.perf_counter() - begin > seconds:
+            if samples and time.perf_counter() - begin > seconds:
                 break
             samples.append(timed(setting, source, [items[i] for i in part], targets[part]) / batch)
-        low, median, high = np.percentile(samples or [first / batch], (25, 50, 75))
+        low, median, high = np.percentile(samples, (25, 50, 75))
         rows.append({
             "method": source.label, "batch": batch, "seconds": median, "seconds_low": low, "seconds_high": high,
-            "images": max(1, len(samples)) * batch, "warm": bool(samples), "forward": tally.forward / batch,
+            "images": len(samples) * batch, "forward": tally.forward / batch,
             "head": tally.head / batch, "backward": tally.backward / batch, "peak_bytes": peak_memory(classifier),
             "device": device_name(classifier.device), "dtype": str(classifier.dtype).removeprefix("torch."),
         })  # fmt: skip
-        if first * 2 > seconds:
+        if median * setting.batch > 10 * seconds:
             break
     return rows
 
