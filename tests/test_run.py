@@ -212,12 +212,12 @@ def test_kill_and_resume_gives_the_same_bytes(photos, finished, tmp_path_factory
 
 def test_one_failing_method_stops_nothing_and_is_never_stored(photos, tmp_path, capsys):
     plugin = ("--plugin", str(ASSETS / "plugin.py"), "--no-controls")
-    assert main(command(photos, tmp_path, *plugin, methods="failing,wrong-shape,my-cam(power=2)")) == 1
+    assert main(command(photos, tmp_path, *plugin, methods="failing,wrong-shape,power-cam(power=2)")) == 1
     frame = table(tmp_path)
-    assert frame.status.to_dict() == {"my-cam(power=2.0)": "ok", "failing": "failed", "wrong-shape": "failed"}
+    assert frame.status.to_dict() == {"power-cam(power=2.0)": "ok", "failing": "failed", "wrong-shape": "failed"}
     assert "the explainer broke" in frame.loc["failing", "reason"]
     assert "(4, h, w)" in frame.loc["wrong-shape", "reason"]
-    assert set(stored(tmp_path).method) == {"my-cam(power=2.0)"}
+    assert set(stored(tmp_path).method) == {"power-cam(power=2.0)"}
 
 
 def test_nan_maps_are_scored_as_no_explanation_and_counted(photos, tmp_path):

@@ -5,8 +5,8 @@ import torch
 from cambench import explainer
 
 
-@explainer("my-cam", paper="the README's example")
-def my_cam(classifier, images, targets, *, power: float = 1.0):
+@explainer("power-cam", paper="a working plug-in")
+def power_cam(classifier, images, targets, *, power: float = 1.0):
     return classifier.features(images).relu().pow(power).mean(1)
 
 
