@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,8 +64,8 @@ def evaluate(
     maps, kinds = normalise(raw, classifier.input_size, setting.order(source))
     cases = [
         Case(item.image, saliency, raw_map, int(target), item.label, protocol, classifier.mean,
-             seed_for(setting.run_seed, item.digest, "ties"), item.boxes)
-        for item, saliency, raw_map, target in zip(items, maps, raw, targets, strict=True)
+             seed_for(setting.run_seed, item.digest, "ties"), int(log_p.argmax()), item.boxes, item.mask)
+        for item, saliency, raw_map, target, log_p in zip(items, maps, raw, targets, clean, strict=True)
     ]  # fmt: skip
     values = measure(setting, source, items, cases, clean, metrics)
     rows = []
@@ -114,9 +115,7 @@ def measure(
         probed = {probe: next(parts) for probe in probes}
         for metric in metrics:
             if metric.kind == "score" and metric.probe:
-                values[metric.name] = as_value(
-                    metric.function(Scores(log_p, probed[metric.probe], case.target, case.label))
-                )
+                values[metric.name] = as_value(metric.function(Scores(log_p, probed[metric.probe], case)))
             elif metric.kind == "map":
                 values[metric.name] = as_value(metric.function(case))
     for metric in metrics:
@@ -139,7 +138,7 @@ def explain_again(setting: Setting, source: Source, item: Item, case: Case) -> E
         classes = torch.full((len(images),), case.target) if targets is None else targets
         maps = []
         for image, target in zip(images, classes.to(setting.classifier.device), strict=True):
-            again = Item(item.id, item.digest, image, item.label, item.boxes)
+            again = dataclasses.replace(item, image=image)
             maps.append(source.maps(setting.classifier, [again], target[None], setting.run_seed))
         return normalise(torch.cat(maps), setting.classifier.input_size, setting.order(source))[0]
 

@@ -9,7 +9,7 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.data.manifest import build_manifest
-from bench.data.pixels import load_image, map_boxes
+from bench.data.pixels import load_image, load_mask, map_boxes
 from bench.data.selection import select
 from bench.request import Request
 from bench.sources import Item
@@ -31,6 +31,7 @@ class Images:
             raise UsageError(f"{request.dataset.name} has no readable image under {request.dataset.root}")
         self.ids = self.table.id.tolist()
         self.has_boxes = any(self.samples[image].boxes for image in self.ids)
+        self.has_masks = any(self.samples[image].mask for image in self.ids)
         listed = self.table.drop(columns="problem").assign(file=[self.file(image) for image in self.ids])
         write_atomic(request.out / "images.csv", lambda path: listed.to_csv(path, index=False))
 
@@ -46,12 +47,14 @@ class Images:
 
     def load(self, chunk: pd.DataFrame) -> list[Item]:
         net, pixels = self.request.classifier, self.request.protocol.pixels
+        rounded = self.request.protocol.boxes == "clipped"
         items = []
         for row in chunk.itertuples():
             sample = self.samples[row.id]
             image = load_image(sample, pixels, net.input_size, net.interpolation).to(net.device, net.dtype)
             boxes = None
             if sample.boxes:
-                boxes = map_boxes(sample.boxes, (int(row.width), int(row.height)), pixels, net.input_size)
-            items.append(Item(row.id, row.digest, torch.as_tensor(image), sample.label, boxes))
+                boxes = map_boxes(sample.boxes, (int(row.width), int(row.height)), pixels, net.input_size, rounded)
+            mask = load_mask(sample.mask(), pixels, net.input_size) if sample.mask else None
+            items.append(Item(row.id, row.digest, torch.as_tensor(image), sample.label, boxes, mask))
         return items

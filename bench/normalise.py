@@ -13,12 +13,12 @@ CONSTANT = 1e-6
 """A map whose span is below this share of its largest magnitude holds rounding noise only and counts as constant."""
 
 
-def upsample(maps: torch.Tensor, size: int) -> torch.Tensor:
-    """(B, h, w) to (B, size, size), bilinear with align_corners=False; larger maps are shrunk with antialiasing."""
+def upsample(maps: torch.Tensor, size: int, mode: str = "bilinear") -> torch.Tensor:
+    """(B, h, w) to (B, size, size), bilinear or bicubic with align_corners=False; larger maps are shrunk with antialiasing."""
     if maps.shape[-2:] == (size, size):
         return maps
     shrink = maps.shape[-1] > size or maps.shape[-2] > size
-    return F.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False, antialias=shrink)[:, 0]
+    return F.interpolate(maps[:, None], (size, size), mode=mode, align_corners=False, antialias=shrink)[:, 0]
 
 
 def min_max(maps: torch.Tensor) -> torch.Tensor:
@@ -34,9 +34,10 @@ ORDERS: dict[MapOrder, Callable[[torch.Tensor, int], torch.Tensor]] = {
     "two-step": lambda maps, size: min_max(upsample(min_max(maps.relu()), size)),
     "up-then-min-max": lambda maps, size: min_max(upsample(maps, size)),
     "min-max-then-up": lambda maps, size: upsample(min_max(maps.relu()), size),
+    "bicubic": lambda maps, size: min_max(upsample(maps, size, "bicubic")),
     "as-is": upsample,
 }
-"""Orders in circulation: ours; pytorch-grad-cam; Opti-CAM; CA-Stream; RISE."""
+"""Orders in circulation: ours; pytorch-grad-cam; Opti-CAM; CA-Stream; wsolevaluation; RISE."""
 
 
 def normalise(raw: torch.Tensor, size: int, order: MapOrder) -> tuple[torch.Tensor, list[str]]:

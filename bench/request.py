@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from bench.core.classifier import Classifier
-from bench.core.dataset import Dataset
+from bench.core.dataset import Dataset, Sample
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
 from bench.core.seeds import content_hash
@@ -47,9 +47,9 @@ class Request:
             net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__,
         )  # fmt: skip
 
-    def score_key(self, source: Source, image_id: str, digest: str) -> str:
-        """Key of a row of scores: one source on one image."""
+    def score_key(self, source: Source, sample: Sample, digest: str) -> str:
+        """Key of a row of scores: one source on one image, as it is annotated."""
         return content_hash(
-            "scores", self.clean_key(digest), self.classifier.layer, source.key(image_id),
-            self.setting.order(source), self.protocol.key, self.seed,
+            "scores", self.clean_key(digest), self.classifier.layer, source.key(sample.id),
+            self.setting.order(source), self.protocol.key, self.seed, sample.annotation,
         )  # fmt: skip

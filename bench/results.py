@@ -34,7 +34,10 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
     parts = []
     for source in request.sources:
         if outcomes[source.label].status == "ok":
-            keys = {request.score_key(source, row.id, row.digest): row.id for row in images.table.itertuples()}
+            keys = {
+                request.score_key(source, images.samples[row.id], row.digest): row.id
+                for row in images.table.itertuples()
+            }
             part = stored.loc[stored.index.intersection(list(keys))]
             parts.append(part.assign(method=source.label, image=[keys[key] for key in part.index]))
     if not parts:

@@ -85,7 +85,7 @@ class State:
                     bar.update(len(gaps[source.label].keys() & set(self.keys(source, chunk))))
 
     def keys(self, source: Source, table: pd.DataFrame) -> list[str]:
-        return [self.request.score_key(source, row.id, row.digest) for row in table.itertuples()]
+        return [self.request.score_key(source, self.images.samples[row.id], row.digest) for row in table.itertuples()]
 
     def load(self, chunk: pd.DataFrame) -> tuple[list[Item], torch.Tensor]:
         """The chunk's images and their (B, C) float64 log-probabilities, from the store where it has them."""

@@ -29,6 +29,8 @@ class Item:
     label: int | None
     boxes: torch.Tensor | None
     """(n, 4) in pixels of `image`."""
+    mask: torch.Tensor | None = None
+    """(S, S) uint8: 0 background, 1 object, 255 to be ignored."""
 
 
 class ImageSet(Interface):

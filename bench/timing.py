@@ -63,7 +63,7 @@ def time_source(
 ) -> list[dict[str, Any]]:
     """One row for batch 1 and one for the run's batch: median and quartiles of seconds per image over at most 20
     images, counted passes per image, peak memory. The first call of each batch size warms up and is not counted; one
-    call at least is. A batch that would take over ten times `seconds` at the speed of batch 1 is left out.
+    call at least is. A batch that would take over twice `seconds` at the speed of batch 1 is left out.
     """
     classifier, rows = setting.classifier, []
     targets = targets.to(classifier.device)
@@ -85,7 +85,7 @@ def time_source(
             "head": tally.head / batch, "backward": tally.backward / batch, "peak_bytes": peak_memory(classifier),
             "device": device_name(classifier.device), "dtype": str(classifier.dtype).removeprefix("torch."),
         })  # fmt: skip
-        if median * setting.batch > 10 * seconds:
+        if median * setting.batch > 2 * seconds:
             break
     return rows
 

@@ -17,6 +17,9 @@ from bench.scorer import Scorer
 from bench.sources import ExplainerSource, Item
 from tests.toys import CLASSES, photo, toy_classifier
 
+MASK = torch.zeros(32, 32, dtype=torch.uint8)
+MASK[6:26, 4:20] = 1
+MASK[26:28] = 255
 BOXES = torch.tensor([[4.0, 6.0, 20.0, 26.0], [-3.0, 10.0, 9.0, 40.0]])
 
 
@@ -35,7 +38,7 @@ def source(function) -> ExplainerSource:
 
 
 def items(n: int) -> list[Item]:
-    return [Item(str(i), f"digest {i}", image, i % CLASSES, BOXES) for i, image in enumerate(photo(n))]
+    return [Item(str(i), f"digest {i}", image, i % CLASSES, BOXES, MASK) for i, image in enumerate(photo(n))]
 
 
 def values(metric: Metric, name: str, subjects: list[Item], batch: int = 4, function=mean_of_maps) -> list[float]:

@@ -18,16 +18,16 @@ from bench.core.protocols import protocol
 MEAN = torch.tensor([0.485, 0.456, 0.406])
 
 
-def case(saliency: torch.Tensor, name: str = "clean", seed: int = 0) -> Case:
+def case(saliency: torch.Tensor, name: str = "clean", seed: int = 0, target: int = 0) -> Case:
     generator = torch.Generator().manual_seed(5)
     image = torch.rand(3, *saliency.shape, generator=generator)
-    return Case(image, saliency, saliency, 0, None, protocol(name), MEAN, seed)
+    return Case(image, saliency, saliency, target, None, protocol(name), MEAN, seed)
 
 
 def two_class(p: float, *o: float) -> Scores:
     """Scores of a two-class classifier that gives class 0 the probability p, then o for the derived images."""
     rows = torch.tensor([[q, 1 - q] for q in (p, *o)], dtype=torch.float64).log()
-    return Scores(rows[0], rows[1:], 0, None)
+    return Scores(rows[0], rows[1:], case(torch.ones(2, 2)))
 
 
 def value(name: str, argument: Scores | Case) -> float:
@@ -57,7 +57,7 @@ def test_a_class_with_almost_no_probability_still_has_a_drop():
     """p = e^-800 is 0 in float64; only the log-probabilities can tell that half of it is gone."""
     clean = torch.tensor([-800.0, 0.0], dtype=torch.float64)
     masked = torch.tensor([[-800.0 - math.log(2), 0.0]], dtype=torch.float64)
-    scores = Scores(clean, masked, 0, None)
+    scores = Scores(clean, masked, case(torch.ones(2, 2)))
     assert value("AD", scores) == pytest.approx(0.5)
     assert value("AG", scores) == 0
     assert value("AI", scores) == 0
@@ -67,7 +67,7 @@ def test_drop_and_gain_equal_the_formulas_in_float64():
     rng = np.random.default_rng(1)
     logits = torch.from_numpy(rng.normal(size=(50, 2, 10)) * 3)
     for clean, masked in logits.log_softmax(-1):
-        scores = Scores(clean, masked[None], 3, None)
+        scores = Scores(clean, masked[None], case(torch.ones(2, 2), target=3))
         p, o = math.exp(clean[3]), math.exp(masked[3])
         assert value("AD", scores) == pytest.approx(max(0, p - o) / p, rel=1e-9, abs=1e-12)
         assert value("AG", scores) == pytest.approx(max(0, o - p) / (1 - p), rel=1e-9, abs=1e-12)

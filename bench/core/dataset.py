@@ -6,10 +6,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from PIL import Image
 
 from bench.core.errors import UsageError
 from bench.core.registry import Registry
+
+if TYPE_CHECKING:
+    from bench.core.classifier import Classifier
 
 Box = tuple[float, float, float, float]
 
@@ -24,6 +29,14 @@ class Sample:
     label: int | None = None
     boxes: tuple[Box, ...] | None = None
     """x0, y0, x1, y1 in pixels of the original image, after EXIF rotation, ends exclusive; None without annotation."""
+    mask: Callable[[], Image.Image] | None = None
+    """Opens the object mask, mode L at the original image's size: 0 background, 1 object, 255 to be ignored.
+    Its `repr` identifies it in content keys: make it a frozen dataclass with `__call__`."""
+
+    @property
+    def annotation(self) -> tuple[Any, ...]:
+        """All that metrics may see besides the pixels, for content keys."""
+        return self.label, self.boxes, repr(self.mask)
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,9 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     """Class names by label, or None for unlabelled images."""
     root: Path | None = None
+    compose: Callable[[Classifier], tuple[Dataset, Classifier]] | None = None
+    """For a data set that depends on the classifier: called once it is loaded, gives the data set proper and the
+    classifier to explain on it."""
 
     def __post_init__(self) -> None:
         for sample_id, count in Counter(sample.id for sample in self.samples).items():

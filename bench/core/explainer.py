@@ -11,7 +11,7 @@ import torch
 
 from bench.core.registry import Registry
 
-MapOrder = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "as-is"]
+MapOrder = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "bicubic", "as-is"]
 
 
 class Passes(NamedTuple):

@@ -31,8 +31,12 @@ class Case:
     """(3,) mean colour of the classifier's training images."""
     seed: int
     """Depends on run seed and image only; decides between tied pixels, alike for every explainer."""
+    predicted: int | None = None
+    """The classifier's top class for the untouched image."""
     boxes: torch.Tensor | None = None
     """(n, 4) object boxes x0, y0, x1, y1 in pixels of `image`, ends exclusive, not clipped; None without annotation."""
+    mask: torch.Tensor | None = None
+    """(H, W) uint8 object mask: 0 background, 1 object, 255 to be ignored; None without annotation."""
 
     @cached_property
     def ranks(self) -> torch.Tensor:
@@ -51,8 +55,15 @@ class Scores(NamedTuple):
     """(C,) float64 log-probabilities of the image."""
     probed: torch.Tensor
     """(n, C) float64 log-probabilities of the n derived images, in the probe's order."""
-    target: int
-    label: int | None
+    case: Case
+
+    @property
+    def target(self) -> int:
+        return self.case.target
+
+    @property
+    def label(self) -> int | None:
+        return self.case.label
 
 
 class Value(NamedTuple):
@@ -96,7 +107,8 @@ class Metric:
     """Also shown over rightly and wrongly classified images apart."""
     pool: Callable[[Any], float] | None = None
     """For pooled metrics: stacked vectors (N, V) to the value over those images, instead of the mean."""
-    needs_boxes: bool = False
+    needs: Literal["", "boxes", "masks"] = ""
+    """Annotation without which an image has no value; such metrics return NaN for an image that lacks it."""
     version: int = 1
 
     @property

@@ -11,6 +11,9 @@ from bench.core.registry import Registry, convert, split_list, suggest, type_nam
 
 Pixels = Literal["resize-crop", "fit-crop", "squash"]
 Fill = Literal["black", "mean", "blur-11-5", "blur-5-5"]
+Maps = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "bicubic", "as-is", "paper"]
+Boxes = Literal["clipped", "unclipped"]
+Axes = Literal["right", "swapped"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,14 @@ class Protocol:
     deletion_end: Fill = "black"
     steps: int = 28
     """Equal steps of the insertion and deletion curves, which have one point more."""
-    maps: Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "as-is", "paper"] = "positive"
+    maps: Maps = "positive"
     """Raw map to [0, 1]: see `bench.normalise`; `paper` takes each explainer's own order."""
+    boxes: Boxes = "clipped"
+    """Ground-truth boxes, in whole pixels by truncation: `clipped` to the crop, those outside dropped; or `unclipped`,
+    at the unrounded scale and offset of the localisation code of CASM (Zolna et al. 2020), outside pixels and all."""
+    axes: Axes = "right"
+    """`swapped` reads a box's columns as rows in the pointing games, and a negative start from the far end, as the
+    released code behind the Opti-CAM tables does."""
     max_passes: int = 0
     """Cap on an explainer's passes per image; 0 for none."""
     note: str = ""
@@ -45,8 +54,7 @@ class Protocol:
     def with_fields(self, **changes: str) -> Protocol:
         """A protocol with some fields changed, renamed so that nobody takes it for the original."""
         kinds = {"pixels": Pixels, "target": str, "masked_out": Fill, "insertion_start": Fill, "deletion_end": Fill,
-                 "steps": int, "maps": Protocol.__annotations__["maps"], "max_passes": int}  # fmt: skip
-        kinds["maps"] = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "as-is", "paper"]
+                 "steps": int, "maps": Maps, "boxes": Boxes, "axes": Axes, "max_passes": int}  # fmt: skip
         values = {}
         for field, text in changes.items():
             if field not in kinds:
@@ -82,8 +90,12 @@ for _protocol in (
     Protocol("clean"),
     Protocol("quick", steps=5, max_passes=200, note=QUICK_NOTE),
     Protocol("opticam-2024", target="true", deletion_end="mean", maps="paper", paper="Opti-CAM, arXiv 2301.07002"),
+    Protocol("opticam-2024-loc", pixels="fit-crop", target="true", deletion_end="mean", maps="paper",
+             boxes="unclipped", axes="swapped", paper="Opti-CAM, arXiv 2301.07002; boxes of kondiz/casme"),
     Protocol("castream-2024", pixels="squash", target="true", insertion_start="blur-5-5", deletion_end="mean",
              maps="min-max-then-up", paper="CA-Stream, arXiv 2404.14996"),
+    Protocol("wsol-v2", pixels="squash", target="true", maps="bicubic", paper="Choe et al. 2020, arXiv 2007.04178"),
+    Protocol("grid", pixels="squash", target="true", paper="Böhle et al. 2021, arXiv 2104.00032"),
     Protocol("rise-2018", masked_out="mean", deletion_end="mean", maps="as-is", paper="RISE, arXiv 1806.07421"),
 ):  # fmt: skip
     PROTOCOLS.add(_protocol.name, _protocol)

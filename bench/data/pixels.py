@@ -138,13 +138,27 @@ def load_image(sample: Sample, pixels: Pixels, size: int, interpolation: str) ->
     return TF.to_tensor(TF.crop(resized, to.top, to.left, size, size))
 
 
-def map_boxes(boxes: Sequence[Box], image_size: tuple[int, int], pixels: Pixels, size: int) -> torch.Tensor:
+def load_mask(mask: Image.Image, pixels: Pixels, size: int) -> torch.Tensor:
+    """(size, size) uint8: an object mask of the original image along the way of `load_image`, by nearest neighbour."""
+    to = geometry(*mask.size, pixels, size)
+    resized = TF.resize(mask, [to.height, to.width], InterpolationMode.NEAREST)
+    return torch.from_numpy(np.array(TF.crop(resized, to.top, to.left, size, size), dtype=np.uint8))
+
+
+def map_boxes(
+    boxes: Sequence[Box], image_size: tuple[int, int], pixels: Pixels, size: int, rounded: bool = True
+) -> torch.Tensor:
     """(n, 4) float32 boxes in the pixels of `load_image`: x' = x · (resized width / width) - left, y' likewise.
 
-    `image_size` is the original's (width, height) after EXIF rotation. Not clipped: a box may reach beyond the crop.
+    `image_size` is the original's (width, height) after EXIF rotation. Without `rounded` the resized size and the
+    crop's offset are not rounded to pixels, as in the localisation code of CASM (Zolna et al. 2020). Not clipped: a box may reach beyond the crop.
     """
     width, height = image_size
     to = geometry(width, height, pixels, size)
-    scale = torch.tensor([to.width / width, to.height / height] * 2, dtype=torch.float64)
-    shift = torch.tensor([to.left, to.top] * 2, dtype=torch.float64)
+    scales, offsets = [to.width / width, to.height / height], [float(to.left), float(to.top)]
+    if not rounded and pixels != "squash":
+        scales = [min(to.width, to.height) / min(width, height)] * 2
+        offsets = [(scales[0] * side - size) / 2 for side in image_size]
+    scale = torch.tensor(scales * 2, dtype=torch.float64)
+    shift = torch.tensor(offsets * 2, dtype=torch.float64)
     return (torch.tensor(boxes, dtype=torch.float64).reshape(-1, 4) * scale - shift).float()
