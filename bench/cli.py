@@ -27,6 +27,7 @@ from bench.select_sources import choose_sources
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_METRICS = "AD,AG,AI,I,D,T"
+WITH_BOXES = "AD,AG,AI,I,D,EP,F1,LE,T"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,14 +44,18 @@ def build_parser() -> argparse.ArgumentParser:
     add("--methods", default="all", help="names or specs such as 'grad-cam,opti-cam(steps=100)'; all; all,library")
     add("--no-controls", action="store_true", help="leave out the sanity controls")
     add("--maps", action="append", default=[], type=Path, metavar="DIR", help="precomputed maps ID.npy, as a row")
-    add("--metrics", default=DEFAULT_METRICS, help="comma-separated names; T is the timing pass")
+    add(
+        "--metrics",
+        help=f"comma-separated names; T is the timing pass (default: {DEFAULT_METRICS}, with boxes {WITH_BOXES})",
+    )
     add("--data", default="samples", help="data set: see --list")
     add("--data-root", type=Path, help="folder of the data set")
     add("--boxes", type=Path, help="CSV (or folder) with object boxes, for data sets that do not bring their own")
     add("--limit", type=int, help="use so many images; smaller limits are subsets of larger ones")
     add(
         "--protocol",
-        help="protocol, with changed fields as in clean+target=true (default: quick for samples, else clean)",
+        help="protocol, with changed fields as in clean+target=true (default: quick for samples, grid for grid, else "
+        "clean)",
     )
     add(
         "--target", help="explained class: true, predicted, least, or a class (name or index); overrides the protocol's"
@@ -66,8 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def resolve_protocol(args: argparse.Namespace, classifier: Classifier) -> Protocol:
-    chosen = protocol(args.protocol or ("quick" if args.data == "samples" else "clean"))
+def resolve_protocol(args: argparse.Namespace, dataset: Dataset, classifier: Classifier) -> Protocol:
+    chosen = protocol(args.protocol or dataset.protocol)
     return chosen.with_fields(target=target_class(args.target, classifier)) if args.target else chosen
 
 
@@ -85,12 +90,22 @@ def target_class(text: str, classifier: Classifier) -> str:
     )
 
 
-def resolve_metrics(text: str) -> tuple[tuple[Metric, ...], bool]:
-    """The metrics in the order given, and whether the timing pass is wanted."""
+def resolve_metrics(text: str, dataset: Dataset | None = None) -> tuple[tuple[Metric, ...], bool]:
+    """The metrics in the order given, and whether the timing pass is wanted.
+
+    Raises UsageError for one that needs boxes or masks which no image of the data set has.
+    """
     names = list(dict.fromkeys(split_list(text)))
     if not names:
         raise UsageError(f"--metrics is empty; {suggest('', [entry.name for entry in METRICS])}")
-    return tuple(METRICS[name].value for name in names if name != "T"), "T" in names
+    metrics = tuple(METRICS[name].value for name in names if name != "T")
+    for metric in metrics:
+        if dataset and metric.needs and not dataset.has(metric.needs):
+            raise UsageError(
+                f"{metric.name} needs object {metric.needs}, and {dataset.name} has none"
+                + ("; name a CSV or a folder of VOC files with --boxes" if metric.needs == "boxes" else "")
+            )
+    return metrics, "T" in names
 
 
 def weights_for(model: str, given: Sequence[str]) -> Path | None:
@@ -137,14 +152,19 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
         raise UsageError(f"--batch-size must be at least 1, not {args.batch_size}")
     if args.limit is not None and args.limit < 1:
         raise UsageError(f"--limit must be at least 1, not {args.limit}")
-    metrics, timing = resolve_metrics(args.metrics)
-    choose_sources(args.methods)  # a misspelt method is told before a network is loaded
+    if args.metrics is not None:
+        resolve_metrics(args.metrics)  # a misspelt metric or method is told before a network is loaded
+    choose_sources(args.methods)
     dataset = load_dataset(args.data, args.data_root, args.boxes)
     device = check_device(args.device)
     classifier = load_classifier(
         args.model, layer=args.layer, weights=weights_for(args.model, args.weights), device=device
     )
-    chosen = resolve_protocol(args, classifier)
+    if dataset.compose:
+        dataset, classifier = dataset.compose(classifier)
+    default = WITH_BOXES if dataset.has("boxes") else DEFAULT_METRICS
+    metrics, timing = resolve_metrics(default if args.metrics is None else args.metrics, dataset)
+    chosen = resolve_protocol(args, dataset, classifier)
     check_labels(dataset, classifier, chosen)
     sources = choose_sources(args.methods, protocol=chosen, controls=not args.no_controls, maps=args.maps)
     name = "-".join((classifier.name, dataset.name, chosen.name)).replace("/", "_").replace(":", "_")

@@ -23,7 +23,7 @@ def equal_rows(
     """Every method whose maps equal those of a method listed before it, mapped to that method.
 
     Two methods are equal when their normalised maps agree within float16 rounding on every compared image (the first 32
-    of the run) and their stored scores lie within 2 points everywhere.
+    of the run) and their stored scores lie within 2 points everywhere. Rows whose maps are not kept are not compared.
     """
     by_method = {method: frame.set_index("image") for method, frame in scores.groupby("method")}
 
@@ -36,10 +36,11 @@ def equal_rows(
         }
 
     def same(one: str, other: str) -> bool:
-        return near(by_method[one], by_method[other], metrics) and all(
-            torch.allclose(saliency, drawn(other)[image], rtol=0, atol=TOLERANCE)
-            for image, saliency in drawn(one).items()
-            if image in drawn(other)
+        if not near(by_method[one], by_method[other], metrics):
+            return False
+        both = drawn(one).keys() & drawn(other).keys()
+        return bool(both) and all(
+            torch.allclose(drawn(one)[image], drawn(other)[image], rtol=0, atol=TOLERANCE) for image in both
         )
 
     equal: dict[str, str] = {}

@@ -31,7 +31,6 @@ class Images:
             raise UsageError(f"{request.dataset.name} has no readable image under {request.dataset.root}")
         self.ids = self.table.id.tolist()
         self.has_boxes = any(self.samples[image].boxes for image in self.ids)
-        self.has_masks = any(self.samples[image].mask for image in self.ids)
         listed = self.table.drop(columns="problem").assign(file=[self.file(image) for image in self.ids])
         write_atomic(request.out / "images.csv", lambda path: listed.to_csv(path, index=False))
 

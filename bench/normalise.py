@@ -14,7 +14,8 @@ CONSTANT = 1e-6
 
 
 def upsample(maps: torch.Tensor, size: int, mode: str = "bilinear") -> torch.Tensor:
-    """(B, h, w) to (B, size, size), bilinear or bicubic with align_corners=False; larger maps are shrunk with antialiasing."""
+    """(B, h, w) to (B, size, size), `mode` bilinear or bicubic, align_corners=False; larger maps are shrunk
+    with antialiasing."""
     if maps.shape[-2:] == (size, size):
         return maps
     shrink = maps.shape[-1] > size or maps.shape[-2] > size

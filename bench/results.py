@@ -12,7 +12,7 @@ from bench.equal import equal_rows
 from bench.images import Images
 from bench.provenance import provenance
 from bench.request import Request
-from bench.store import Store, write_atomic, write_json
+from bench.store import Store, write_atomic
 from bench.tables.leaderboard import REFERENCE, Leaderboard, MethodRow, build_leaderboard
 from bench.timing import stored_timings
 
@@ -51,7 +51,7 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
 
 
 def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[str, Outcome]) -> Leaderboard:
-    """The table of a request, from what is stored; writes `run.json` and `timing.csv` beside it."""
+    """The table of a request, from what is stored; writes `timing.csv` beside it."""
     scores = asked_rows(request, images, store, outcomes)
     none = Outcome("skipped", "nothing is stored yet")
     outcomes = {k: none if v.status == "ok" and k not in set(scores.method) else v for k, v in outcomes.items()}
@@ -68,9 +68,8 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
             if timing := single.get(source.label):
                 facts |= {name: getattr(timing, name) for name in ("seconds", "seconds_low", "seconds_high")}
         rows.append(MethodRow(source.label, source.control, outcome.status, outcome.reason,
-                              equal.get(source.label), **facts))  # fmt: skip
-    facts = provenance(request, images)
-    write_json(request.out / "run.json", facts)
+                              equal.get(source.label), sees_boxes=source.sees_boxes, **facts))  # fmt: skip
     if len(timings):
         write_atomic(request.out / "timing.csv", lambda path: timings.to_csv(path, index=False))
+    facts = provenance(request, images)
     return build_leaderboard(rows, scores, list(request.metrics), request.protocol, facts, request.seed)

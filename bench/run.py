@@ -19,14 +19,37 @@ from bench.request import Request
 from bench.results import Outcome, leaderboard
 from bench.scorer import Scorer
 from bench.sources import Item, Source
-from bench.store import Store, missing
+from bench.store import Store, missing, write_json
 from bench.timing import device_name, time_sources
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A request carried out: its images, its store and what became of each source."""
+
+    images: Images
+    store: Store
+    outcomes: dict[str, Outcome]
+
+    @property
+    def failed(self) -> bool:
+        return any(outcome.status in ("failed", "out of memory") for outcome in self.outcomes.values())
+
+
 def run(request: Request) -> bool:
     """Carry out a request, print its leaderboard and write it to `request.out`; returns whether some method failed."""
+    finished = carry_out(request)
+    table = leaderboard(request, finished.images, finished.store, finished.outcomes)
+    table.write(request.out)
+    write_json(request.out / "run.json", dict(table.provenance))
+    print(table.text())
+    return finished.failed
+
+
+def carry_out(request: Request) -> Finished:
+    """Compute what is asked for and not stored yet, the timing pass included."""
     images, store = Images(request), Store(request.out)
     outcomes = {source.label: applicable(source, request, images) for source in request.sources}
     active = [source for source in request.sources if outcomes[source.label].status == "ok"]
@@ -37,10 +60,7 @@ def run(request: Request) -> bool:
         if request.timing:
             first = images.table.iloc[: max(request.batch, 20)]
             time_sources(request, store, active, lambda: state.load(first))
-    table = leaderboard(request, images, store, outcomes)
-    table.write(request.out)
-    print(table.text())
-    return any(outcome.status in ("failed", "out of memory") for outcome in outcomes.values())
+    return Finished(images, store, outcomes)
 
 
 def applicable(source: Source, request: Request, images: Images) -> Outcome:

@@ -10,7 +10,7 @@ from bench.core.explainer import EXPLAINERS, Explainer
 from bench.core.protocols import Protocol
 from bench.core.registry import Spec, split_list, suggest
 from bench.data.maps import PrecomputedMaps
-from bench.sources import BoxOracle, ExplainerSource, MapsSource, Source
+from bench.sources import BoxMask, ExplainerSource, MapsSource, Source
 
 GROUPS = {
     "all": lambda explainer: not explainer.double and not explainer.control,
@@ -48,7 +48,7 @@ def choose_sources(
         labels.add(label)
         sources.append(MapsSource(PrecomputedMaps(folder), label))
     if controls:
-        sources.append(BoxOracle())
+        sources += [BoxMask("box-oracle"), BoxMask("box-context")]
     return tuple(sorted(sources, key=lambda source: source.control))
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 from typing import Protocol as Interface
 
 import torch
@@ -50,6 +51,9 @@ class Source(Interface):
     def control(self) -> bool: ...
 
     @property
+    def sees_boxes(self) -> bool: ...
+
+    @property
     def order(self) -> MapOrder: ...
 
     @property
@@ -73,6 +77,7 @@ class ExplainerSource:
     """Maps of a registered explainer with its parameters."""
 
     spec: Spec[Explainer]
+    sees_boxes: bool = False
 
     @property
     def label(self) -> str:
@@ -132,6 +137,7 @@ class MapsSource:
     stored: PrecomputedMaps
     label: str
     control: bool = False
+    sees_boxes: bool = False
     order: MapOrder = "positive"
     padded: bool = False
 
@@ -161,19 +167,22 @@ class MapsSource:
 
 
 @dataclass(frozen=True)
-class BoxOracle:
-    """Control of the harness: 1 inside the object boxes, 0 outside. It sees what no explainer may see.
+class BoxMask:
+    """Control of the harness that sees what no explainer may see: `box-oracle` is 1 inside the object boxes and 0
+    outside, `box-context` the complement, the background without the object.
 
-    Boxes that cover the whole image leave out one corner pixel, as Fake-CAM does, so that min-max keeps the ones.
+    Together they are the context study: how much of the class lies in the object, how much around it. Boxes that cover
+    the whole image leave out one corner pixel, as Fake-CAM does, so that min-max keeps the ones.
     """
 
-    label: str = "box-oracle"
+    label: Literal["box-oracle", "box-context"]
     control: bool = True
+    sees_boxes: bool = True
     order: MapOrder = "as-is"
     padded: bool = False
 
     def key(self, item_id: str) -> str:
-        return "box-oracle v2"
+        return f"{self.label} v3"
 
     def cost(self, classifier: Classifier) -> Passes:
         return Passes(0)
@@ -185,8 +194,12 @@ class BoxOracle:
         size = classifier.input_size
         masks = torch.zeros(len(items), size, size, device=classifier.device)
         for mask, item in zip(masks, items, strict=True):
-            for x0, y0, x1, y1 in item.boxes.round().int().clamp(0, size).tolist() if item.boxes is not None else ():
+            if item.boxes is None:
+                continue
+            for x0, y0, x1, y1 in item.boxes.int().clamp(0, size).tolist():
                 mask[y0:y1, x0:x1] = 1
             if mask.all():
                 mask[0, 0] = 0
+            if self.label == "box-context":
+                mask.neg_().add_(1)
         return masks

@@ -97,10 +97,13 @@ class Store:
         return frame.drop(columns="have").groupby("key").first().assign(have=have)
 
     def maps(self, rows: pd.DataFrame) -> dict[str, torch.Tensor]:
-        """The stored raw maps (float16, scaled to a largest magnitude of 1) of the given rows, by key."""
+        """The stored raw maps (float16, scaled to a largest magnitude of 1) of the given rows, by key, as far as the
+        folder still has them: published results keep scores only."""
         found: dict[str, torch.Tensor] = {}
         for name in rows.maps_file.dropna().unique():
-            tensors = load_file(self.folder / "maps" / name)
+            if not (file := self.folder / "maps" / name).exists():
+                continue
+            tensors = load_file(file)
             found.update({key: tensors[key] for key in rows.index if key in tensors})
         return found
 

@@ -10,7 +10,7 @@ from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
 from bench.core.protocols import protocol
 from bench.select_sources import choose_sources
-from bench.sources import BoxOracle, Item
+from bench.sources import BoxMask, Item
 from tests.toys import photo, toy_classifier
 
 
@@ -20,15 +20,24 @@ def item(*boxes: tuple[float, float, float, float]) -> Item:
 
 def test_the_box_oracle_is_the_union_of_the_boxes_inside_the_image():
     boxes = item((2.0, 3.0, 6.4, 5.0), (-4.0, 30.0, 3.0, 50.0))
-    maps = BoxOracle().maps(toy_classifier("gap_linear"), [boxes, item()], torch.tensor([0, 0]), 0)
+    maps = BoxMask("box-oracle").maps(toy_classifier("gap_linear"), [boxes, item()], torch.tensor([0, 0]), 0)
     expected = torch.zeros(2, 32, 32)
     expected[0, 3:5, 2:6] = 1
     expected[0, 30:, :3] = 1
     assert torch.equal(maps, expected)
 
 
+def test_the_box_context_is_the_rest_of_the_image_and_nothing_without_boxes():
+    items = [item((2.0, 3.0, 6.4, 5.0)), item()]
+    maps = BoxMask("box-context").maps(toy_classifier("gap_linear"), items, torch.tensor([0, 0]), 0)
+    oracle = BoxMask("box-oracle").maps(toy_classifier("gap_linear"), items, torch.tensor([0, 0]), 0)
+    assert torch.equal(maps[0], 1 - oracle[0])
+    assert not maps[1].any()
+
+
 def test_a_box_over_everything_still_tells_pixels_apart():
-    maps = BoxOracle().maps(toy_classifier("gap_linear"), [item((-1.0, -1.0, 40.0, 40.0))], torch.tensor([0]), 0)
+    everything = item((-1.0, -1.0, 40.0, 40.0))
+    maps = BoxMask("box-oracle").maps(toy_classifier("gap_linear"), [everything], torch.tensor([0]), 0)
     assert maps.sum() == 32 * 32 - 1
 
 
@@ -39,7 +48,7 @@ def labels(text: str, **keywords) -> list[str]:
 def test_all_is_every_explainer_once_and_controls_stand_last():
     found = labels("all")
     assert len(found) == len(set(found))
-    controls = {entry.name for entry in EXPLAINERS if entry.value.control} | {"box-oracle"}
+    controls = {entry.name for entry in EXPLAINERS if entry.value.control} | {"box-oracle", "box-context"}
     assert set(found[-len(controls) :]) == controls
     assert not [name for name in found if ":" in name]
 

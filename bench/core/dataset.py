@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from PIL import Image
 
@@ -48,9 +48,16 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     """Class names by label, or None for unlabelled images."""
     root: Path | None = None
+    protocol: str = "clean"
+    """The protocol that these images are meant for, unless the user names another."""
     compose: Callable[[Classifier], tuple[Dataset, Classifier]] | None = None
     """For a data set that depends on the classifier: called once it is loaded, gives the data set proper and the
     classifier to explain on it."""
+
+    def has(self, annotation: Literal["boxes", "masks"]) -> bool:
+        """Whether some sample has it."""
+        field = {"boxes": "boxes", "masks": "mask"}[annotation]
+        return any(getattr(sample, field) for sample in self.samples)
 
     def __post_init__(self) -> None:
         for sample_id, count in Counter(sample.id for sample in self.samples).items():

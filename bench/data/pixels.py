@@ -151,7 +151,8 @@ def map_boxes(
     """(n, 4) float32 boxes in the pixels of `load_image`: x' = x · (resized width / width) - left, y' likewise.
 
     `image_size` is the original's (width, height) after EXIF rotation. Without `rounded` the resized size and the
-    crop's offset are not rounded to pixels, as in the localisation code of CASM (Zolna et al. 2020). Not clipped: a box may reach beyond the crop.
+    crop's offset are not rounded to pixels, as in the localisation code of CASM (Zolna et al. 2020). Not clipped: a box
+    may reach beyond the crop.
     """
     width, height = image_size
     to = geometry(width, height, pixels, size)

@@ -28,4 +28,4 @@ def samples(root: Path | None, boxes: Path | None) -> Dataset:
     files = sorted((package_folder("foolbox") / "data").glob("imagenet_*.jpg"))
     labelled = (Sample(file.stem, file, int(file.stem.rsplit("_", 1)[1])) for file in files)
     classes = tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
-    return Dataset("samples", with_boxes(labelled, boxes or BOXES), classes)
+    return Dataset("samples", with_boxes(labelled, boxes or BOXES), classes, protocol="quick")

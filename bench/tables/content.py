@@ -29,6 +29,8 @@ class MethodRow:
     seconds_low: float | None = None
     seconds_high: float | None = None
     passes: str = ""
+    sees_boxes: bool = False
+    """Drawn from the annotation, so that winning a metric of it means nothing."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ class Content:
         best = min(map(loss, self.ranked), default=math.inf)
         if metric.better == "none" or best == math.inf:
             return None
-        return min((line for line in self.controls if loss(line) < best), key=loss, default=None)
+        fair = (line for line in self.controls if not (metric.needs and line.method.sees_boxes))
+        return min((line for line in fair if loss(line) < best), key=loss, default=None)
 
     def cell(self, line: Line, metric: Metric) -> str:
         """`12.2 [11.0, 13.4]`, with `(n=50)` where fewer images stand behind it than behind its row."""
