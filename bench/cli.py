@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -20,6 +22,9 @@ from bench.core.metric import METRICS, Metric
 from bench.core.protocols import Protocol, protocol
 from bench.core.registry import load_file, split_list, suggest
 from bench.listing import listing
+from bench.paper.geometry import is_geometry
+from bench.paper.run import Asked, run_table
+from bench.paper.tables import PaperTable, load_table
 from bench.process import prepare_process
 from bench.request import Request
 from bench.run import run
@@ -38,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--list", action="store_true", help="print methods, metrics, classifiers, data sets and protocols, and stop")
-    add("--model", default=DEFAULT, help="a name of --list, timm:NAME, or FILE.py:NAME")
+    add("--model", help=f"a name of --list, timm:NAME, or FILE.py:NAME (default: {DEFAULT})")
     add("--weights", action="append", default=[], metavar="[MODEL=]FILE", help=".pth or .safetensors; repeatable")
     add("--layer", help="target layer, a module path such as layer4.2 (default: the papers')")
     add("--methods", default="all", help="names or specs such as 'grad-cam,opti-cam(steps=100)'; all; all,library")
@@ -48,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--metrics",
         help=f"comma-separated names; T is the timing pass (default: {DEFAULT_METRICS}, with boxes {WITH_BOXES})",
     )
-    add("--data", default="samples", help="data set: see --list")
+    add("--data", help="data set: see --list (default: samples; with --table the paper's)")
     add("--data-root", type=Path, help="folder of the data set")
     add("--boxes", type=Path, help="CSV (or folder) with object boxes, for data sets that do not bring their own")
     add("--limit", type=int, help="use so many images; smaller limits are subsets of larger ones")
@@ -60,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--target", help="explained class: true, predicted, least, or a class (name or index); overrides the protocol's"
     )
+    add("--table", metavar="NAME", help="a paper's table beside ours: see --list; --model, --methods, --metrics select")
     add("--seed", type=int, default=0, help="seed of everything random")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, …")
     add("--batch-size", type=int, default=20, help="images per chunk and per forward; fixed for the run")
@@ -146,6 +152,37 @@ def check_labels(dataset: Dataset, classifier: Classifier, chosen: Protocol) -> 
         )
 
 
+def table_request(args: argparse.Namespace, command: str) -> tuple[PaperTable, Asked]:
+    """A paper's table and what the flags ask of it. Raises UsageError for flags that the table itself decides."""
+    table = load_table(args.table)
+    for flag in ("protocol", "target", "layer"):
+        if getattr(args, flag):
+            raise UsageError(f"--table {table.name} fixes what --{flag} would change; run it without --table instead")
+    if args.maps:
+        raise UsageError("--table knows the paper's methods only; compare --maps in a run without --table")
+    data = args.data or table.data
+    boxes = args.boxes if args.data_root is None and is_geometry(args.boxes) else None
+    if boxes and args.limit is not None:
+        raise UsageError("--limit chooses images; boxes alone take a second and are always taken whole")
+    out = args.out or Path("results")
+
+    def request(classifier: str, specs: Sequence[str], metrics: Sequence[str]) -> Request:
+        chosen = {"model": classifier, "methods": ",".join(specs) or "all", "metrics": ",".join(metrics) or "T"}
+        weights = [text for text in args.weights if "=" not in text or text.rpartition("=")[0] == classifier]
+        fixed = {"protocol": table.protocol, "data": data, "no_controls": True, "weights": weights,
+                 "out": out / folder(classifier, data, table.protocol)}  # fmt: skip
+        return build_request(argparse.Namespace(**vars(args) | chosen | fixed), command)
+
+    methods = None if args.methods == "all" else [item.partition("(")[0] for item in split_list(args.methods)]
+    metrics = None if args.metrics is None else split_list(args.metrics)
+    return table, Asked(request, out, args.model, methods, metrics, boxes)
+
+
+def folder(classifier: str, data: str, protocol: str) -> str:
+    """The name of a run's results folder."""
+    return re.sub(r"[^\w.+-]+", "_", f"{classifier}-{data}-{protocol}").strip("_")
+
+
 def build_request(args: argparse.Namespace, command: str) -> Request:
     """Everything the flags name, found and checked. Raises UsageError at the first thing that is missing."""
     if args.batch_size < 1:
@@ -155,19 +192,19 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     if args.metrics is not None:
         resolve_metrics(args.metrics)  # a misspelt metric or method is told before a network is loaded
     choose_sources(args.methods)
-    dataset = load_dataset(args.data, args.data_root, args.boxes)
+    dataset = load_dataset(args.data or "samples", args.data_root, args.boxes)
     device = check_device(args.device)
-    classifier = load_classifier(
-        args.model, layer=args.layer, weights=weights_for(args.model, args.weights), device=device
-    )
+    model = args.model or DEFAULT
+    classifier = load_classifier(model, layer=args.layer, weights=weights_for(model, args.weights), device=device)
     if dataset.compose:
-        dataset, classifier = dataset.compose(classifier)
-    default = WITH_BOXES if dataset.has("boxes") else DEFAULT_METRICS
+        composed, classifier = dataset.compose(classifier)
+        dataset = dataclasses.replace(composed, name=dataset.name)
+    default = dataset.metrics or (WITH_BOXES if dataset.has("boxes") else DEFAULT_METRICS)
     metrics, timing = resolve_metrics(default if args.metrics is None else args.metrics, dataset)
     chosen = resolve_protocol(args, dataset, classifier)
     check_labels(dataset, classifier, chosen)
     sources = choose_sources(args.methods, protocol=chosen, controls=not args.no_controls, maps=args.maps)
-    name = "-".join((classifier.name, dataset.name, chosen.name)).replace("/", "_").replace(":", "_")
+    name = folder(classifier.name, dataset.name, chosen.name)
     return Request(
         classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics, sources=sources,
         out=args.out or Path("results") / name, limit=args.limit, seed=args.seed, batch=args.batch_size,
@@ -196,7 +233,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.list:
             print(listing())
             return OK
-        return FAILED if run(build_request(args, shlex.join(["run_benchmark.py", *argv]))) else OK
+        command = shlex.join(["run_benchmark.py", *argv])
+        failed = run_table(*table_request(args, command)) if args.table else run(build_request(args, command))
+        return FAILED if failed else OK
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE

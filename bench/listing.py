@@ -11,10 +11,11 @@ from bench.core.dataset import DATASETS
 from bench.core.explainer import EXPLAINERS, Explainer
 from bench.core.metric import METRICS
 from bench.core.protocols import PROTOCOLS
+from bench.paper.tables import load_table, table_names
 
 
 def listing() -> str:
-    return "\n".join(line for part in (methods, metrics, protocols, data_sets, classifiers) for line in part())
+    return "\n".join(line for part in (methods, metrics, protocols, data_sets, tables, classifiers) for line in part())
 
 
 def methods() -> Iterator[str]:
@@ -48,8 +49,17 @@ def protocols() -> Iterator[str]:
 
 
 def data_sets() -> Iterator[str]:
-    yield "data sets"
-    yield from (f"  {entry.name}" for entry in DATASETS)
+    yield "data sets (name, parameters)"
+    for entry in DATASETS:
+        yield f"  {entry.name}"
+        yield from (f"      {parameter}" for parameter in entry.parameters.values())
+
+
+def tables() -> Iterator[str]:
+    yield "paper tables (--table NAME)"
+    for name in table_names():
+        table = load_table(name)
+        yield f"  {name:<40} {table.title}; {table.paper}"
 
 
 def classifiers() -> Iterator[str]:

@@ -13,7 +13,8 @@ NO_PASS = Passes(0)
 GREY = (0.299, 0.587, 0.114)
 
 
-@explainer("fake-cam", paper="Poppi et al. 2021, arXiv 2104.10252", passes=NO_PASS, order="as-is", control=True)
+@explainer("fake-cam", paper="Poppi et al. 2021, arXiv 2104.10252", passes=NO_PASS, order="as-is", control=True,
+           blind=True)  # fmt: skip
 def fake_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """(B, H, W) ones, but 0 at the top left pixel, so that min-max keeps the ones."""
     maps = torch.ones_like(images[:, 0])
@@ -33,7 +34,8 @@ def random_7x7(classifier: Classifier, images: Tensor, targets: Tensor, *, seeds
     return _uniform(seeds, 7, 7).to(images)
 
 
-@explainer("center", paper="Choe et al. 2020, arXiv 2001.07437 (centre baseline)", passes=NO_PASS, control=True)
+@explainer("center", paper="Choe et al. 2020, arXiv 2001.07437 (centre baseline)", passes=NO_PASS, control=True,
+           blind=True)  # fmt: skip
 def center(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """(B, H, W) Gaussian about the image's centre, standard deviation a quarter of each side."""
     rows, columns = (_bell(side) for side in images.shape[-2:])

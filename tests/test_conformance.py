@@ -179,3 +179,10 @@ def test_maps_have_the_resolution_of_the_layer_or_of_a_grid_no_finer_than_the_im
     height, width = draw(name, classifier_of("gap_linear"), photo(N)).shape[1:]
     assert 1 <= height <= SIZE
     assert 1 <= width <= SIZE
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if EXPLAINERS[name].value.blind])
+def test_a_blind_explainer_draws_one_map_for_all_images_and_asks_no_classifier(name):
+    maps = EXPLAINERS[name].value.function(None, photo(2), TARGETS[:2], **parameters(name))
+    blank = EXPLAINERS[name].value.function(None, torch.zeros(1, 3, SIZE, SIZE), TARGETS[1:2], **parameters(name))
+    assert torch.equal(maps, blank.expand_as(maps))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import build_parser, resolve_metrics
+from bench.cli import DEFAULT_METRICS, build_parser, resolve_metrics
 from bench.core.protocols import protocol
+from bench.paper.tables import load_table
 from bench.select_sources import choose_sources
 from cambench import main
 
@@ -35,7 +36,9 @@ def test_the_two_commands_stand_in_the_readme_and_ci_runs_the_second():
 def test_every_command_names_flags_methods_and_metrics_that_exist(command):
     words = shlex.split(command)
     args = build_parser().parse_args(words[words.index("run_benchmark.py") + 1 :])
-    assert resolve_metrics(args.metrics)
+    assert resolve_metrics(args.metrics or DEFAULT_METRICS)
+    if args.table:
+        assert load_table(args.table)
     if not args.plugin:
         assert choose_sources(args.methods)
     if args.protocol:

@@ -173,6 +173,15 @@ def test_a_control_that_wins_is_named(small):
     assert "a control wins" not in " ".join(board_of(rows_of("grad-cam", controls=("fake-cam",)), modest).notes)
 
 
+def test_a_control_that_sees_the_boxes_wins_no_metric_of_the_boxes():
+    """The box oracle is perfect by definition there; that it wins AD would be news."""
+    scores = scores_of({"grad-cam": noise(1, 20) + 1, "box-oracle": noise(2, 20) * 0.01})
+    rows = [*rows_of("grad-cam"), MethodRow("box-oracle", True, "ok", sees_boxes=True)]
+    assert "a control wins AD: box-oracle" in " ".join(board_of(rows, scores, [DROP]).notes)
+    on_boxes = replace(DROP, needs="boxes")
+    assert "a control wins" not in " ".join(board_of(rows, scores, [on_boxes]).notes)
+
+
 def test_a_control_that_draws_has_not_won():
     draw = scores_of({"grad-cam": noise(1, 20), "fake-cam": noise(1, 20)})
     assert "a control wins" not in " ".join(board_of(rows_of("grad-cam", controls=("fake-cam",)), draw).notes)

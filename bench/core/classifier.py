@@ -132,6 +132,11 @@ class Classifier:
         self.module: nn.Module = TappedModule(self, self._split)
 
     @property
+    def parameters(self) -> int:
+        """Number of the net's parameters."""
+        return sum(parameter.numel() for parameter in self._net.parameters())
+
+    @property
     def traced(self) -> bool:
         """Whether the split is by graph; else a head costs a whole pass."""
         return isinstance(self._split, GraphSplit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Dataset:
     root: Path | None = None
     protocol: str = "clean"
     """The protocol that these images are meant for, unless the user names another."""
+    metrics: str = ""
+    """Columns of the table unless the user names others, as on the command line; empty for the usual ones."""
     compose: Callable[[Classifier], tuple[Dataset, Classifier]] | None = None
     """For a data set that depends on the classifier: called once it is loaded, gives the data set proper and the
     classifier to explain on it."""
@@ -90,4 +93,4 @@ def load_dataset(name: str, root: str | Path | None = None, boxes: str | Path | 
     """
     spec = DATASETS.spec(name)
     paths = [None if path is None else Path(path).expanduser() for path in (root, boxes)]
-    return spec.value(*paths, **spec.params)
+    return dataclasses.replace(spec.value(*paths, **spec.params), name=spec.label)

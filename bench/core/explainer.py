@@ -56,6 +56,8 @@ class Explainer:
     padded: bool = True
     """Whether a short batch is filled up, so that the explainer always sees one shape and rounds alike; False for those
     that take one image at a time anyhow."""
+    blind: bool = False
+    """Draws the same map for every image of a size, so that object boxes alone judge it; called with no classifier."""
     double: bool = False
     """A library's version of a method that stands natively in the table; only run when named."""
     version: int = 1

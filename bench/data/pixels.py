@@ -160,6 +160,5 @@ def map_boxes(
     if not rounded and pixels != "squash":
         scales = [min(to.width, to.height) / min(width, height)] * 2
         offsets = [(scales[0] * side - size) / 2 for side in image_size]
-    scale = torch.tensor(scales * 2, dtype=torch.float64)
-    shift = torch.tensor(offsets * 2, dtype=torch.float64)
-    return (torch.tensor(boxes, dtype=torch.float64).reshape(-1, 4) * scale - shift).float()
+    mapped = np.array(boxes, dtype=np.float64).reshape(-1, 4) * np.tile(scales, 2) - np.tile(offsets, 2)
+    return torch.from_numpy(mapped.astype(np.float32))

@@ -1,0 +1,1 @@
+"""The papers' tables as data, measured again: paper | measured [interval] | difference for every cell."""

@@ -1,0 +1,30 @@
+"""The rows of one classifier, explained and scored."""
+
+from __future__ import annotations
+
+from bench.paper.measured import Measured, statistics
+from bench.provenance import provenance
+from bench.request import Request
+from bench.results import asked_rows
+from bench.run import carry_out
+from bench.tables.content import Cell
+from bench.timing import stored_timings
+
+
+def measure(request: Request) -> Measured:
+    """Compute what is not stored yet, and the statistics of all of it; T is the median of the timing pass with its
+    quartiles."""
+    finished = carry_out(request)
+    scores = asked_rows(request, finished.images, finished.store, finished.outcomes)
+    why = {
+        label: f"{outcome.status}: {outcome.reason}" for label, outcome in finished.outcomes.items() if outcome.reason
+    }
+    labels = sorted(set(scores.method))
+    cells, differences = statistics(scores, labels, request.metrics, request.seed)
+    timings = stored_timings(request, finished.store)
+    for row in timings[timings.batch == 1].itertuples() if request.timing and len(timings) else ():
+        cells[row.method, "T"] = Cell(row.seconds, row.seconds_low, row.seconds_high, row.images)
+    facts = tuple(
+        f"{request.classifier.name}: {key} {value}" for key, value in provenance(request, finished.images).items()
+    )
+    return Measured(cells, differences, why, len(finished.images.ids), facts, finished.failed)

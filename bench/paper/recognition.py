@@ -1,0 +1,52 @@
+"""The rows that are about the network itself: accuracy, size, cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.core.classifier import Classifier
+from bench.images import Images
+from bench.paper.measured import Measured
+from bench.provenance import provenance
+from bench.request import Request
+from bench.run import State
+from bench.statistics import wilson
+from bench.store import Store
+from bench.tables.content import Cell
+
+NETWORK = ""
+"""The label of rows without an explainer."""
+
+
+def gflops(classifier: Classifier) -> float:
+    """10⁹ operations for one image, a multiplication and an addition counted as two (torch's FlopCounterMode: linear
+    and convolutional layers, matrix products and attention)."""
+    size = classifier.input_size
+    image = torch.zeros(1, 3, size, size, device=classifier.device, dtype=classifier.dtype)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        classifier.logits(image)
+    return counter.get_total_flops() / 1e9
+
+
+def measure(request: Request) -> Measured:
+    """Acc_top1: percent of the images whose most probable class is the label, with its Wilson interval; GFLOPs;
+    params_M: 10⁶ parameters."""
+    images, net = Images(request), request.classifier
+    state = State(request, images, Store(request.out), {})
+    rows = state.store.rows("clean")
+    state.log_probabilities.update(rows.get("log_probabilities", {}))
+    right: list[bool] = []
+    for chunk in images.chunks():
+        items, clean = state.load(chunk)
+        labels = torch.tensor([-1 if item.label is None else item.label for item in items])
+        right += (clean.argmax(1) == labels).tolist()
+    low, high = wilson(sum(right), len(right))
+    cells = {
+        (NETWORK, "Acc_top1"): Cell(100 * float(np.mean(right)), 100 * low, 100 * high, len(right)),
+        (NETWORK, "GFLOPs"): Cell(gflops(net), n=len(right)),
+        (NETWORK, "params_M"): Cell(net.parameters / 1e6, n=len(right)),
+    }
+    facts = tuple(f"{net.name}: {key} {value}" for key, value in provenance(request, images).items())
+    return Measured(cells, images=len(right), facts=facts)

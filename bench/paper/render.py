@@ -1,0 +1,206 @@
+"""A measured paper table as CSV, Markdown, LaTeX and text, in the paper's own layout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.paper.tables import PaperTable
+from bench.store import write_text
+from bench.tables import render_latex, render_markdown
+
+SIGNS = ["same", "opposite", "not told apart", "equal"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A table carried out."""
+
+    table: PaperTable
+    cells: pd.DataFrame
+    """model, method, metric, paper, measured, low, high, difference, why."""
+    differences: pd.DataFrame
+    ranks: pd.DataFrame
+    facts: list[str]
+
+    @property
+    def metrics(self) -> list[str]:
+        return list(dict.fromkeys(self.cells.metric))
+
+    def agreement(self) -> pd.DataFrame:
+        """Per model and metric: how many signs of differences from Grad-CAM are the same, and Spearman's rho."""
+        counts = self.differences.groupby(["model", "metric", "sign"]).size().unstack(fill_value=0)
+        counts = counts.reindex(columns=SIGNS, fill_value=0)
+        return self.ranks.join(counts, on=["model", "metric"]).fillna(dict.fromkeys(SIGNS, 0))
+
+
+def write_report(report: Report, out: Path) -> None:
+    """NAME.csv, NAME.md, NAME.tex and NAME-differences.csv; prints the table."""
+    name = report.table.name
+    write_text(out / f"{name}.csv", report.cells.to_csv(index=False, float_format="%.6g"))
+    write_text(out / f"{name}-differences.csv", report.differences.to_csv(index=False, float_format="%.6g"))
+    write_text(out / f"{name}.md", markdown(report))
+    write_text(out / f"{name}.tex", latex(report))
+    print(text(report))
+
+
+def number(value: float, paper: str, metric: str) -> str:
+    """As many decimals as the paper prints, but not fewer than one; times get three digits."""
+    if metric == "T":
+        return f"{value:.3g}"
+    return f"{value:.{max(1, len(paper.partition('.')[2]))}f}"
+
+
+def parts(cell: pd.Series) -> tuple[str, str, str, str]:
+    """The printed value, ours, its interval and the difference, `–` for what is not there."""
+    paper = cell.paper or "–"
+    if pd.isna(cell.measured):
+        return paper, "–", "", "–"
+    shown = number(cell.measured, cell.paper, cell.metric)
+    interval = ""
+    if math.isfinite(cell.low) and math.isfinite(cell.high):
+        interval = f"[{number(cell.low, cell.paper, cell.metric)}, {number(cell.high, cell.paper, cell.metric)}]"
+    return paper, shown, interval, f"{cell.difference:+.3g}" if pd.notna(cell.difference) else "–"
+
+
+def plain(cell: pd.Series) -> str:
+    paper, measured, interval, difference = parts(cell)
+    return f"{paper} | {' '.join(filter(None, (measured, interval)))} | {difference}"
+
+
+def notes(report: Report) -> list[str]:
+    """The lines under the table: set-up, reasons, provenance."""
+    return [
+        "each cell: paper | measured [95 % interval over images] | measured - paper",
+        f"paper: {report.table.paper}; printed numbers from {report.table.source}",
+        *report.table.set_up,
+        *reasons(report.cells),
+    ]
+
+
+def reasons(cells: pd.DataFrame) -> list[str]:
+    """Every reason once, with the cells that it is about."""
+    found = []
+    for why, part in cells[cells.why != ""].groupby("why", sort=False):
+        rows = []
+        for (model, method), own in part.groupby(["model", "method"], sort=False):
+            whole = len(own) == len(cells[(cells.model == model) & (cells.method == method)])
+            rows.append(f"{model} {method}" + ("" if whole else f" ({', '.join(own.metric)})"))
+        found.append(f"{why}: {', '.join(rows)}")
+    return found
+
+
+def layout(
+    report: Report,
+) -> tuple[list[str], list[tuple[str, str]], list[tuple[list[str], dict[tuple[str, str], pd.Series]]]]:
+    """Row headings, columns as (model or "", metric), and per row its headings and its cells by column."""
+    by_model = "model" in report.table.columns
+    rows: dict[tuple[str, ...], dict[tuple[str, str], pd.Series]] = {}
+    columns: dict[tuple[str, str], None] = {}
+    for _, cell in report.cells.iterrows():
+        column = (cell.model if by_model else "", cell.metric)
+        columns[column] = None
+        rows.setdefault((cell.method,) if by_model else (cell.model, cell.method), {})[column] = cell
+    models = list(dict.fromkeys(model for model, _ in columns))
+    ordered = sorted(columns, key=lambda column: (models.index(column[0]), report.metrics.index(column[1])))
+    return ["method"] if by_model else ["model", "method"], ordered, [(list(key), cells) for key, cells in rows.items()]
+
+
+def grid(report: Report, model: str | None = None) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of text, of one model where the paper sets models side by side."""
+    headings, columns, rows = layout(report)
+    shown = [column for column in columns if model in (None, column[0])]
+    return [*headings, *(metric for _, metric in shown)], [
+        [*key, *(plain(cells[column]) if column in cells else "" for column in shown)] for key, cells in rows
+    ]
+
+
+def sections(report: Report) -> list[str | None]:
+    return list(dict.fromkeys(report.cells.model)) if "model" in report.table.columns else [None]
+
+
+def agreement_rows(report: Report) -> tuple[list[str], list[list[str]]]:
+    header = ["model", "metric", *(f"signs {sign}" for sign in SIGNS), "Spearman", "methods"]
+    rows = [
+        [row["model"], row["metric"], *(str(int(row[sign])) for sign in SIGNS),
+         "–" if pd.isna(row["spearman"]) else f"{row['spearman']:.2f}", str(row["n"])]
+        for _, row in report.agreement().iterrows()
+    ]  # fmt: skip
+    return header, rows
+
+
+def markdown(report: Report) -> str:
+    escape = render_markdown.escape
+    pieces = [f"# {escape(report.table.title)}: paper and measured"]
+    for model in sections(report):
+        header, rows = grid(report, model)
+        pieces += [f"## {escape(model)}"] if model else []
+        pieces.append(render_markdown.table(header, [[escape(cell) for cell in row] for row in rows]))
+    header, rows = agreement_rows(report)
+    if rows:
+        pieces += ["## Differences from Grad-CAM, and ranks",
+                   render_markdown.table(header, [[escape(cell) for cell in row] for row in rows])]  # fmt: skip
+    pieces += render_markdown.bullets("Notes", notes(report))
+    pieces += render_markdown.bullets("Provenance", report.facts)
+    return "\n\n".join(pieces) + "\n"
+
+
+def latex(report: Report) -> str:
+    """A `table*` in the paper's layout; models side by side stand under a heading of their own."""
+    escape, line = render_latex.escape, render_latex.row
+    headings, columns, rows = layout(report)
+    models = [model for model in dict.fromkeys(model for model, _ in columns) if model]
+    spans = [rf"\multicolumn{{{sum(m == model for m, _ in columns)}}}{{c}}{{{escape(model)}}}" for model in models]
+    body = [
+        line([*map(escape, key), *(latex_cell(cells[c]) if c in cells else "" for c in columns)]) for key, cells in rows
+    ]
+    lines = [
+        r"% needs \usepackage{booktabs,graphicx}",
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{escape(report.table.title)}: paper / measured / difference.}}",
+        r"\resizebox{\linewidth}{!}{%",
+        rf"\begin{{tabular}}{{{'l' * len(headings)}{'r' * len(columns)}}}",
+        r"\toprule",
+        *([line([*[""] * len(headings), *spans])] if models else []),
+        line(map(escape, [*headings, *(metric for _, metric in columns)])),
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize",
+        *(render_latex.paragraph(note) for note in (*notes(report), *agreement_lines(report), *report.facts)),
+        r"\end{minipage}",
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def latex_cell(cell: pd.Series) -> str:
+    paper, measured, interval, difference = map(render_latex.escape, parts(cell))
+    return f"{paper} / {measured}" + (rf" {{\scriptsize {interval}}}" if interval else "") + f" / {difference}"
+
+
+def agreement_lines(report: Report) -> Iterable[str]:
+    for _, row in report.agreement().iterrows():
+        signs = ", ".join(f"{int(row[sign])} {sign}" for sign in SIGNS if row[sign])
+        spearman = "" if pd.isna(row["spearman"]) else f"Spearman {row['spearman']:.2f} over {row['n']} methods"
+        if signs or spearman:
+            detail = "; ".join(
+                filter(None, (f"signs of differences from Grad-CAM: {signs}" if signs else "", spearman))
+            )
+            yield f"{row['model']} {row['metric']}: {detail}"
+
+
+def text(report: Report) -> str:
+    """The table for a terminal."""
+    pieces = [f"{report.table.title} (paper | measured [interval] | difference)"]
+    for model in sections(report):
+        header, rows = grid(report, model)
+        pieces += [model] if model else []
+        pieces.append(pd.DataFrame(rows, columns=header).to_string(index=False))
+    return "\n".join([*pieces, *agreement_lines(report), *reasons(report.cells), *report.table.set_up])

@@ -1,0 +1,168 @@
+"""Measure a paper's table: whatever is not stored yet, then paper | measured [interval] | difference for every cell."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.core.errors import UsageError
+from bench.core.explainer import EXPLAINERS
+from bench.core.metric import METRICS
+from bench.core.protocols import protocol
+from bench.core.registry import suggest
+from bench.paper import geometry, interpretability, recognition
+from bench.paper.agreement import differences, ranks
+from bench.paper.measured import Measured
+from bench.paper.render import Report, write_report
+from bench.paper.tables import PaperTable, Row
+from bench.request import Request
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ["model", "method", "metric", "paper", "measured", "low", "high", "difference", "why"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command asks of a table."""
+
+    request: Callable[[str, Sequence[str], Sequence[str]], Request]
+    """(classifier, specs, metrics) to the request that measures them; raises UsageError where something is missing."""
+    out: Path
+    classifier: str | None = None
+    """Only the rows of this classifier."""
+    methods: Collection[str] | None = None
+    """Only the rows of these explainers, by name."""
+    metrics: Collection[str] | None = None
+    boxes: Path | None = None
+    """Boxes and sizes without images: only what the boxes alone decide."""
+
+
+def run_table(table: PaperTable, asked: Asked) -> bool:
+    """Write NAME.csv, .md, .tex and NAME-differences.csv to `asked.out` and print the table; returns whether some
+    method failed. Raises UsageError when nothing can be measured for want of data or weights."""
+    check(table, asked)
+    why = {row: reason for row in table.rows if (reason := not_measurable(row, asked))}
+    labels = {row: label(row) for row in table.rows if row not in why}
+    found: dict[Row, Measured] = {}
+    problems: list[UsageError] = []
+    for rows in grouped(labels, asked):
+        try:
+            measured = measure(table, rows, labels, asked)
+        except UsageError as problem:
+            problems.append(problem)
+            why |= dict.fromkeys(rows, str(problem))
+        else:
+            found |= dict.fromkeys(rows, measured)
+    if problems and not found:
+        raise problems[0]
+    cells = pd.DataFrame(
+        [cell for row in table.rows for cell in record(table, row, found.get(row), labels.get(row, ""), why, asked)],
+        columns=COLUMNS,
+    )
+    facts = list(dict.fromkeys(fact for measured in found.values() for fact in measured.facts))
+    report = Report(table, cells, differences(table, labels, found), ranks(cells), facts)
+    write_report(report, asked.out)
+    return any(measured.failed for measured in found.values())
+
+
+def check(table: PaperTable, asked: Asked) -> None:
+    """Refuse a classifier, method or metric that the table does not have."""
+    has = {
+        "classifier": {row.classifier for row in table.rows if row.classifier},
+        "method": {row.spec.partition("(")[0] for row in table.rows if row.spec},
+        "metric": {*table.metrics, "T"},
+    }
+    wanted = {
+        "classifier": [asked.classifier] if asked.classifier else [],
+        "method": asked.methods or [],
+        "metric": asked.metrics or [],
+    }
+    for kind, names in wanted.items():
+        for name in names:
+            if name not in has[kind]:
+                raise UsageError(f"table {table.name} has no {kind} {name!r}; {suggest(name, sorted(has[kind]))}")
+
+
+def not_measurable(row: Row, asked: Asked) -> str:
+    """Why a row is not measured, as far as that is known before anything is loaded."""
+    name = row.spec.partition("(")[0] if row.spec else ""
+    if asked.classifier not in (None, row.classifier) or (
+        name and asked.methods is not None and name not in asked.methods
+    ):
+        return "not asked for in this run"
+    if row.why:
+        return row.why
+    if name and name not in [entry.name for entry in EXPLAINERS]:
+        return f"CAMBench has no explainer {name} yet"
+    if asked.boxes and not (row.spec and EXPLAINERS.spec(row.spec).value.blind):
+        return "needs images and the network; this run has boxes alone"
+    return ""
+
+
+def label(row: Row) -> str:
+    return EXPLAINERS.spec(row.spec).label if row.spec else recognition.NETWORK
+
+
+def grouped(rows: Collection[Row], asked: Asked) -> list[list[Row]]:
+    """Rows that are measured together: those of a classifier, or all where no network plays a part."""
+    groups: dict[str | None, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(None if asked.boxes else row.classifier, []).append(row)
+    return list(groups.values())
+
+
+def measure(table: PaperTable, rows: Sequence[Row], labels: dict[Row, str], asked: Asked) -> Measured:
+    metrics = [name for name in table.metrics if asked.metrics is None or name in asked.metrics]
+    specs = list(dict.fromkeys(row.spec for row in rows if row.spec))
+    if asked.boxes:
+        return geometry.measure(
+            asked.boxes,
+            [EXPLAINERS.spec(spec) for spec in specs],
+            [METRICS[name].value for name in metrics if name != "T"],
+            protocol(table.protocol),
+        )
+    classifier = rows[0].classifier or ""
+    if table.kind == "recognition":
+        return recognition.measure(asked.request(classifier, [], []))
+    return interpretability.measure(asked.request(classifier, specs, metrics))
+
+
+def record(
+    table: PaperTable, row: Row, measured: Measured | None, name: str, why: dict[Row, str], asked: Asked
+) -> list[list[object]]:
+    """The cells of a printed row, in the order of `COLUMNS`."""
+    printed = table.printed[(table.printed.model == row.model) & (table.printed.method == row.method)]
+    papers = dict(zip(printed.metric, printed.paper, strict=True))
+    if table.extra and measured:
+        papers |= dict.fromkeys(table.extra, "")
+    records: list[list[object]] = []
+    for metric, paper in papers.items():
+        cell = measured.cells.get((name, metric)) if measured else None
+        if measured is None or cell is None:
+            records.append([row.model, row.method, metric, paper, None, None, None, None,
+                            reason(table, row, metric, measured, name, why, asked)])  # fmt: skip
+            continue
+        difference = cell.value - float(paper) if paper else None
+        few = f"{cell.n} of {measured.images} images" if 0 < cell.n < measured.images and metric != "T" else ""
+        records.append([row.model, row.method, metric, paper, cell.value, cell.low, cell.high, difference, few])
+    return records
+
+
+def reason(
+    table: PaperTable, row: Row, metric: str, measured: Measured | None, name: str, why: dict[Row, str], asked: Asked
+) -> str:
+    """Why a cell was not measured."""
+    if row in why:
+        return why[row]
+    if metric in table.why:
+        return table.why[metric]
+    if asked.metrics is not None and metric not in asked.metrics:
+        return "not asked for in this run"
+    if asked.boxes:
+        return "needs images and the network; this run has boxes alone"
+    return (measured.why.get(name) if measured else None) or "nothing is stored for it yet"

@@ -1,0 +1,74 @@
+"""A paper's printed table: its numbers, and what each of its rows is in our terms."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from bench.core.errors import UsageError
+from bench.core.registry import suggest
+
+FOLDER = Path(__file__).resolve().parents[2] / "results" / "paper"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One printed row: a method on a model."""
+
+    model: str
+    """As printed, with the variant where the paper tells networks apart by one."""
+    method: str
+    classifier: str | None
+    spec: str | None
+    """The explainer with its parameters; None where a row is about the network itself."""
+    why: str = ""
+    """Why it cannot be measured, where that is known beforehand."""
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of `results/paper`: NAME.csv holds the printed numbers, NAME.json the rest."""
+
+    name: str
+    title: str
+    paper: str
+    source: str
+    """Where the printed numbers were read."""
+    data: str
+    protocol: str
+    kind: Literal["interpretability", "recognition"]
+    columns: tuple[str, ...]
+    """What the paper's columns tell apart: metrics, or models and metrics; its rows tell the rest."""
+    set_up: tuple[str, ...]
+    """Sentences on what differs from the paper's set-up."""
+    why: dict[str, str]
+    """By metric: why a column cannot be measured."""
+    rows: tuple[Row, ...]
+    printed: pd.DataFrame
+    """model, method, metric, paper (text, as printed), in the paper's order."""
+    extra: tuple[str, ...] = ()
+    """Metrics that are measured beside the printed ones."""
+
+    @property
+    def metrics(self) -> list[str]:
+        return [*self.printed.metric.unique(), *self.extra]
+
+
+def table_names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def load_table(name: str) -> PaperTable:
+    """The table of that name. Raises UsageError for an unknown one, and where the tables were not installed."""
+    if not (names := table_names()):
+        raise UsageError(f"no paper tables in {FOLDER}: they come with a checkout of the repository")
+    if name not in names:
+        raise UsageError(f"no paper table {name!r}; {suggest(name, names)}")
+    facts: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    rows = tuple(Row(**row) for row in facts.pop("rows"))
+    facts |= {key: tuple(facts.get(key, ())) for key in ("columns", "set_up", "extra")}
+    return PaperTable(name=name, rows=rows, printed=pd.read_csv(FOLDER / f"{name}.csv", dtype=str), **facts)
