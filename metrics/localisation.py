@@ -91,15 +91,8 @@ def box_accuracy(case: Case) -> float:
     return float(estimated is not None and iou(estimated[None] + 2 * INCLUSIVE, first)[0, 0] > 0.5)
 
 
-@metric(
-    "SP",
-    kind="map",
-    better="higher",
-    title="Standard Pointing game",
-    paper=EXCITATION_BACKPROP,
-    needs="boxes",
-    rate=True,
-)
+@metric("SP", kind="map", better="higher", title="Standard Pointing game", paper=EXCITATION_BACKPROP, rate=True,
+        needs="boxes")  # fmt: skip
 def standard_pointing(case: Case) -> float:
     """1[a maximum of S lies in one of the object's boxes], ends included: 0 or 1. No tolerance.
 

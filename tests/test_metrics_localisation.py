@@ -377,6 +377,7 @@ def test_fake_cams_f1_and_box_accuracy_by_hand():
     assert value("F1", subject) == pytest.approx(2 * p * r / (p + r), abs=1e-6)
     assert value("BA", subject) == 1  # 225 · 113 of 225 · 225: 0.5022
     assert value("BA", case(fake_cam(), [(0, 0, 224, 111)])) == 0  # 225 · 112 of 225 · 225: 0.4978
+    assert value("BA", case(fake_cam(), [(0, -300, 224, 112)], LEGACY)) == 1  # cut to the image in any case
 
 
 def test_the_official_metric_also_needs_the_right_class():

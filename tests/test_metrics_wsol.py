@@ -131,8 +131,8 @@ def test_version_two_averages_over_overlaps_each_with_its_own_threshold():
     assert measured("MaxBoxAccV2", subject).vector.tolist() == [1] * 200 + [0] * 100
     assert pooled("MaxBoxAccV2", subject) == pytest.approx(2 / 3)
     hits = torch.zeros(2, 3, 100)
-    hits[0, :, 10], hits[1, 0, 10], hits[1, 1:, 80] = 1, 1, 1
-    assert METRICS["MaxBoxAccV2"].value.pool(hits.flatten(1).double()) == pytest.approx((1 + 0.5 + 0.5) / 3)
+    hits[:, 0, 10], hits[:, 1, 80], hits[0, 2, 40] = 1, 1, 1
+    assert METRICS["MaxBoxAccV2"].value.pool(hits.flatten(1).double()) == pytest.approx((1 + 1 + 0.5) / 3)
 
 
 def test_the_zero_map_has_the_box_of_one_pixel():
