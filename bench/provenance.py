@@ -13,7 +13,8 @@ from bench.images import Images
 from bench.request import Request
 from bench.timing import device_name
 
-LIBRARIES = ("torch", "torchvision", "grad-cam", "captum", "timm", "numpy", "pillow")
+LIBRARIES = ("torch", "torchvision", "grad-cam", "captum", "timm", "numpy", "scipy", "scikit-learn",
+             "opencv-python-headless", "pillow")  # fmt: skip
 
 
 def versions() -> dict[str, str]:

@@ -28,12 +28,12 @@ def true_boxes(case: Case) -> IntArray | None:
 
 def clipped(boxes: IntArray, height: int, width: int) -> IntArray:
     """(n, 4) boxes cut to an image; one wholly outside becomes empty."""
-    return boxes.clip(0, (width, height, width, height))
+    return np.minimum(np.maximum(boxes, 0), (width, height, width, height))
 
 
 def union(boxes: IntArray, shape: tuple[int, ...]) -> BoolArray:
     """(H, W) the pixels of any box, [y0:y1, x0:x1] by Python's slices: a negative start counts from the far end."""
     mask = np.zeros(shape, dtype=bool)
-    for x0, y0, x1, y1 in boxes:
+    for x0, y0, x1, y1 in boxes.tolist():
         mask[y0:y1, x0:x1] = True
     return mask

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bench.core.metric import Case, Scores, metric
 from bench.core.protocols import Protocol
 from metrics.ground_truth import IntArray, clipped, true_boxes, union
-from metrics.regions import INCLUSIVE, FloatArray, areas, estimated_box, iou, maxima, soft_mask
+from metrics.regions import INCLUSIVE, FloatArray, areas, energy, estimated_box, iou, maxima, soft_mask
 
 CASM = "Zolna et al. 2020 (CASM), arXiv 1805.08249"
 OPTI_CAM = "Zhang et al. 2024 (Opti-CAM), arXiv 2301.07002"
@@ -72,7 +72,7 @@ def pixel_f1(case: Case) -> float:
     if boxes is None:
         return NO_VALUE
     inside = np.array([crop(saliency, box).sum() for box in boxes])
-    precision, recall = inside / (saliency.sum() + EPSILON), inside / areas(boxes).clip(1)
+    precision, recall = inside / (energy(case.map) + EPSILON), inside / areas(boxes).clip(1)
     return float((2 * precision * recall / (precision + recall + EPSILON)).max())
 
 
@@ -116,7 +116,7 @@ def energy_pointing(case: Case) -> float:
     if case.protocol.axes == "right":
         return energy_pointing_right(case)
     boxes = true_boxes(case)
-    return NO_VALUE if boxes is None else energy_share(soft_mask(case.map).T, boxes)
+    return NO_VALUE if boxes is None else energy_share(soft_mask(case.map).T, boxes, energy(case.map))
 
 
 @metric("EP-right", kind="map", better="higher", title="Energy Pointing game, right axes and clipped boxes",
@@ -124,8 +124,8 @@ def energy_pointing(case: Case) -> float:
 def energy_pointing_right(case: Case) -> float:
     """EP with boxes cut to the image and columns read as columns, whatever the protocol's switches say, over the same
     images: under `boxes=unclipped` an image whose boxes lie wholly outside has 0."""
-    boxes = true_boxes(case)
-    return NO_VALUE if boxes is None else energy_share(soft_mask(case.map), clipped(boxes, *case.map.shape))
+    boxes, saliency = true_boxes(case), soft_mask(case.map)
+    return NO_VALUE if boxes is None else energy_share(saliency, clipped(boxes, *saliency.shape), energy(case.map))
 
 
 @metric("GPG", kind="map", better="higher", title="Grid Pointing Game", paper=BOEHLE, needs="boxes")
@@ -145,20 +145,24 @@ def grid_pointing(case: Case) -> float:
     boxes = clipped(boxes, height, width)
     cells, cut = np.divmod(boxes * np.tile(raw.shape[::-1], 2), (width, height, width, height))
     if not cut.any():
-        return energy_share(positive.cpu().numpy(), cells)
+        return energy_share(positive.cpu().numpy(), cells, float(positive.sum()))
     upsampled = F.interpolate(positive[None, None], (height, width), mode="bilinear", antialias=True)[0, 0]
-    return energy_share(upsampled.cpu().numpy(), boxes)
+    return energy_share(upsampled.cpu().numpy(), boxes, float(upsampled.sum()))
 
 
-def energy_share(energy: FloatArray, boxes: IntArray) -> float:
-    """Share of the (H, W) energy that lies in the union of the boxes; 0 where there is none."""
-    total = energy.sum()
-    return float(energy.sum(where=union(boxes, energy.shape)) / total) if total > 0 else 0.0
+def energy_share(values: FloatArray, boxes: IntArray, total: float) -> float:
+    """Share of the total of (H, W) values in the union of the boxes, read by Python's slices; 0 for a total of 0."""
+    if total <= 0:
+        return 0.0
+    if len(boxes) == 1:
+        x0, y0, x1, y1 = boxes[0].tolist()
+        return float(values[y0:y1, x0:x1].sum() / total)
+    return float(np.vdot(union(boxes, values.shape), values) / total)
 
 
 def crop(array: NDArray[Any], box: IntArray) -> NDArray[Any]:
     """What of the (H, W) array lies in a box that may reach beyond it."""
-    x0, y0, x1, y1 = box.clip(0)
+    x0, y0, x1, y1 = (max(0, end) for end in box.tolist())
     return array[y0:y1, x0:x1]
 
 

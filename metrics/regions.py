@@ -34,6 +34,12 @@ def soft_mask(saliency: torch.Tensor) -> FloatArray:
 
 
 @lru_cache(maxsize=1)
+def energy(saliency: torch.Tensor) -> float:
+    """Sum of the soft mask."""
+    return float(soft_mask(saliency).sum())
+
+
+@lru_cache(maxsize=1)
 def maxima(saliency: torch.Tensor) -> BoolArray:
     """(H, W) the pixels that hold the map's maximum, all tied ones; none in a constant map."""
     scores = values(saliency)

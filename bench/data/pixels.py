@@ -148,7 +148,7 @@ def load_mask(mask: Image.Image, pixels: Pixels, size: int) -> torch.Tensor:
 def map_boxes(
     boxes: Sequence[Box], image_size: tuple[int, int], pixels: Pixels, size: int, rounded: bool = True
 ) -> torch.Tensor:
-    """(n, 4) float32 boxes in the pixels of `load_image`: x' = x · (resized width / width) - left, y' likewise.
+    """(n, 4) float64 boxes in the pixels of `load_image`: x' = x · (resized width / width) - left, y' likewise.
 
     `image_size` is the original's (width, height) after EXIF rotation. Without `rounded` the resized size and the
     crop's offset are not rounded to pixels, as in the localisation code of CASM (Zolna et al. 2020). Not clipped: a box
@@ -159,6 +159,6 @@ def map_boxes(
     scales, offsets = [to.width / width, to.height / height], [float(to.left), float(to.top)]
     if not rounded and pixels != "squash":
         scales = [min(to.width, to.height) / min(width, height)] * 2
-        offsets = [(scales[0] * side - size) / 2 for side in image_size]
-    mapped = np.array(boxes, dtype=np.float64).reshape(-1, 4) * np.tile(scales, 2) - np.tile(offsets, 2)
-    return torch.from_numpy(mapped.astype(np.float32))
+        offsets = [(scales[0] * side - size) / 2 if side > min(image_size) else shift
+                   for side, shift in zip(image_size, (to.left, to.top), strict=True)]  # fmt: skip
+    return torch.from_numpy(np.array(boxes, dtype=np.float64).reshape(-1, 4) * np.tile(scales, 2) - np.tile(offsets, 2))
