@@ -13,15 +13,13 @@ from bench.paper.measured import Measured
 from bench.paper.tables import PaperTable, Row
 from bench.tables.leaderboard import REFERENCE
 
-DIFFERENCES = ["model", "method", "metric", "paper", "measured", "low", "high", "n", "sign"]
+DIFFERENCES = ["model", "method", "metric", "paper", "measured", "low", "high", "n", "sign", "told_apart"]
 
 
 def differences(table: PaperTable, labels: dict[Row, str], found: dict[Row, Measured]) -> pd.DataFrame:
     """A row per method other than Grad-CAM and metric: the printed difference from the model's Grad-CAM row, the
-    measured one, paired over the images of both with its 95 % interval, and `sign`.
-
-    sign: `same`, `opposite`, `not told apart` where the interval holds 0 and the printed signs differ or are 0, and
-    `equal` where both differences are 0.
+    measured one, paired over the images of both with its 95 % interval, and `sign`: `same`, `opposite`, `one is 0` or
+    `equal` (both are 0). `told_apart` says whether the interval leaves out 0; the printed numbers have none.
     """
     numbers = {(r.model, r.method, r.metric): float(r.paper) for r in table.printed.itertuples()}
     reference = {row.model: row.method for row in table.rows if row.spec == REFERENCE}
@@ -33,20 +31,19 @@ def differences(table: PaperTable, labels: dict[Row, str], found: dict[Row, Meas
             if difference is None or None in pair:
                 continue
             printed = round(pair[0] - pair[1], 6)  # type: ignore[operator]
+            found_sign = sign(printed, difference.difference)
+            told_apart = difference.low > 0 or difference.high < 0
             records.append([row.model, row.method, metric, printed, difference.difference, difference.low,
-                            difference.high, difference.n, sign(printed, difference.difference, difference.low,
-                                                                difference.high)])  # fmt: skip
+                            difference.high, difference.n, found_sign, told_apart])  # fmt: skip
     return pd.DataFrame(records, columns=DIFFERENCES)
 
 
-def sign(printed: float, measured: float, low: float, high: float) -> str:
-    if math.isclose(measured, 0, abs_tol=1e-3):
-        measured = 0.0
-    if printed == measured == 0:
-        return "equal"
-    if printed * measured > 0:
-        return "same"
-    return "opposite" if (low > 0 or high < 0) and printed != 0 else "not told apart"
+def sign(printed: float, measured: float) -> str:
+    """How two differences compare; below a thousandth of a unit is 0, as printed tables have one decimal."""
+    first, second = (0.0 if abs(value) < 1e-3 else math.copysign(1, value) for value in (printed, measured))
+    if first == second:
+        return "same" if first else "equal"
+    return "opposite" if first and second else "one is 0"
 
 
 def ranks(cells: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from bench.paper.tables import PaperTable
 from bench.store import write_text
 from bench.tables import render_latex, render_markdown
 
-SIGNS = ["same", "opposite", "not told apart", "equal"]
+SIGNS = ["same", "opposite", "one is 0", "equal"]
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,22 @@ class Report:
     def metrics(self) -> list[str]:
         return list(dict.fromkeys(self.cells.metric))
 
-    def agreement(self) -> pd.DataFrame:
-        """Per model and metric: how many signs of differences from Grad-CAM are the same, and Spearman's rho."""
-        counts = self.differences.groupby(["model", "metric", "sign"]).size().unstack(fill_value=0)
-        counts = counts.reindex(columns=SIGNS, fill_value=0)
-        return self.ranks.join(counts, on=["model", "metric"]).fillna(dict.fromkeys(SIGNS, 0))
+    def agreement(self) -> list[tuple[str, str, str, str]]:
+        """Model, metric, signs of the differences from Grad-CAM and rank correlation, as text."""
+        found = []
+        for row in self.ranks.itertuples():
+            own = self.differences[(self.differences.model == row.model) & (self.differences.metric == row.metric)]
+            signs = [counted(own[own.sign == sign], sign) for sign in SIGNS if (own.sign == sign).any()]
+            spearman = f"{row.spearman:.2f} over {row.n}" if math.isfinite(row.spearman) else ""
+            if signs or spearman:
+                found.append((row.model, row.metric, ", ".join(signs) or "–", spearman or "–"))
+        return found
+
+
+def counted(differences: pd.DataFrame, sign: str) -> str:
+    """`opposite 3 (1 told apart)`."""
+    apart = int(differences.told_apart.sum())
+    return f"{sign} {len(differences)}" + (f" ({apart} told apart)" if sign in ("same", "opposite") else "")
 
 
 def write_report(report: Report, out: Path) -> None:
@@ -64,7 +74,9 @@ def parts(cell: pd.Series) -> tuple[str, str, str, str]:
     interval = ""
     if math.isfinite(cell.low) and math.isfinite(cell.high):
         interval = f"[{number(cell.low, cell.paper, cell.metric)}, {number(cell.high, cell.paper, cell.metric)}]"
-    return paper, shown, interval, f"{cell.difference:+.3g}" if pd.notna(cell.difference) else "–"
+    if pd.isna(cell.difference):
+        return paper, shown, interval, "–"
+    return paper, shown, interval, ("+" if cell.difference > 0 else "") + number(cell.difference, paper, cell.metric)
 
 
 def plain(cell: pd.Series) -> str:
@@ -123,16 +135,6 @@ def sections(report: Report) -> list[str | None]:
     return list(dict.fromkeys(report.cells.model)) if "model" in report.table.columns else [None]
 
 
-def agreement_rows(report: Report) -> tuple[list[str], list[list[str]]]:
-    header = ["model", "metric", *(f"signs {sign}" for sign in SIGNS), "Spearman", "methods"]
-    rows = [
-        [row["model"], row["metric"], *(str(int(row[sign])) for sign in SIGNS),
-         "–" if pd.isna(row["spearman"]) else f"{row['spearman']:.2f}", str(row["n"])]
-        for _, row in report.agreement().iterrows()
-    ]  # fmt: skip
-    return header, rows
-
-
 def markdown(report: Report) -> str:
     escape = render_markdown.escape
     pieces = [f"# {escape(report.table.title)}: paper and measured"]
@@ -140,10 +142,9 @@ def markdown(report: Report) -> str:
         header, rows = grid(report, model)
         pieces += [f"## {escape(model)}"] if model else []
         pieces.append(render_markdown.table(header, [[escape(cell) for cell in row] for row in rows]))
-    header, rows = agreement_rows(report)
-    if rows:
-        pieces += ["## Differences from Grad-CAM, and ranks",
-                   render_markdown.table(header, [[escape(cell) for cell in row] for row in rows])]  # fmt: skip
+    if agreement := report.agreement():
+        header = ["model", "metric", "signs of differences from Grad-CAM", "Spearman over methods"]
+        pieces += ["## Signs and ranks", render_markdown.table(header, [list(map(escape, row)) for row in agreement])]
     pieces += render_markdown.bullets("Notes", notes(report))
     pieces += render_markdown.bullets("Provenance", report.facts)
     return "\n\n".join(pieces) + "\n"
@@ -185,15 +186,11 @@ def latex_cell(cell: pd.Series) -> str:
     return f"{paper} / {measured}" + (rf" {{\scriptsize {interval}}}" if interval else "") + f" / {difference}"
 
 
-def agreement_lines(report: Report) -> Iterable[str]:
-    for _, row in report.agreement().iterrows():
-        signs = ", ".join(f"{int(row[sign])} {sign}" for sign in SIGNS if row[sign])
-        spearman = "" if pd.isna(row["spearman"]) else f"Spearman {row['spearman']:.2f} over {row['n']} methods"
-        if signs or spearman:
-            detail = "; ".join(
-                filter(None, (f"signs of differences from Grad-CAM: {signs}" if signs else "", spearman))
-            )
-            yield f"{row['model']} {row['metric']}: {detail}"
+def agreement_lines(report: Report) -> list[str]:
+    return [
+        f"{model} {metric}: signs of differences from Grad-CAM: {signs}; Spearman over methods: {spearman}"
+        for model, metric, signs, spearman in report.agreement()
+    ]
 
 
 def text(report: Report) -> str:
