@@ -49,7 +49,9 @@ class Request:
 
     def score_key(self, source: Source, sample: Sample, digest: str) -> str:
         """Key of a row of scores: one source on one image, as it is annotated."""
+        learned = source.learned(self.classifier)
         return content_hash(
             "scores", self.clean_key(digest), self.classifier.layer, source.key(sample.id),
             self.setting.order(source), self.protocol.key, self.seed, sample.annotation,
+            *([learned.digest] if learned else []),
         )  # fmt: skip

@@ -65,6 +65,8 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
         outcome, facts = outcomes[source.label], dict[str, Any]()
         if outcome.status == "ok":
             facts["passes"] = str(source.cost(request.classifier))
+            if learned := source.learned(request.classifier):
+                facts["trained_on"] = f"{learned.trained_on}; {learned.cost}"
             if timing := single.get(source.label):
                 facts |= {name: getattr(timing, name) for name in ("seconds", "seconds_low", "seconds_high")}
         rows.append(MethodRow(source.label, source.control, outcome.status, outcome.reason,

@@ -13,7 +13,7 @@ import torch
 
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
-from bench.core.explainer import Explainer, MapOrder, Passes
+from bench.core.explainer import Explainer, Learned, MapOrder, Passes
 from bench.core.registry import Spec
 from bench.core.seeds import forked_rng, seed_for
 from bench.data.maps import PrecomputedMaps
@@ -63,6 +63,10 @@ class Source(Interface):
 
     def cost(self, classifier: Classifier) -> Passes: ...
 
+    def learned(self, classifier: Classifier) -> Learned | None:
+        """What its own weights were trained on, if it has any."""
+        ...
+
     def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
         """Why this source cannot be scored on these images, or None. Raises UsageError for what must be mended."""
         ...
@@ -107,6 +111,9 @@ class ExplainerSource:
     def cost(self, classifier: Classifier) -> Passes:
         return self.spec.value.cost(classifier, **self.spec.params)
 
+    def learned(self, classifier: Classifier) -> Learned | None:
+        return self.spec.value.learned(classifier, **self.spec.params)
+
     def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
         return self.spec.value.skip(classifier)
 
@@ -147,6 +154,9 @@ class MapsSource:
     def cost(self, classifier: Classifier) -> Passes:
         return Passes(0)
 
+    def learned(self, classifier: Classifier) -> Learned | None:
+        return None
+
     def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
         if missing := self.stored.missing(images.ids):
             raise UsageError(
@@ -186,6 +196,9 @@ class BoxMask:
 
     def cost(self, classifier: Classifier) -> Passes:
         return Passes(0)
+
+    def learned(self, classifier: Classifier) -> Learned | None:
+        return None
 
     def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
         return None if images.has_boxes else "the data set has no object boxes"

@@ -93,8 +93,10 @@ def time_source(
 def timing_key(request: Request, source: Source, batch: int) -> str:
     """Key of a timing: explainer, classifier, batch and the device it was taken on; never merged across machines."""
     net = request.classifier
+    learned = source.learned(net)
     return content_hash("timing", source.key(""), net.name, net.digest, net.layer, net.dtype, net.input_size, batch,
-                        device_name(net.device), torch.__version__)  # fmt: skip
+                        device_name(net.device), torch.__version__,
+                        *([learned.digest] if learned else []))  # fmt: skip
 
 
 def time_sources(

@@ -70,7 +70,7 @@ def test_csv_columns_and_values(small, tmp_path):
     assert list(first) == [
         "method", "AD", "AD_low", "AD_high", "AD_n", "AI", "AI_low", "AI_high", "AI_n", "AD_right", "AD_wrong",
         "AI_right", "AI_wrong", "T_s", "T_low", "T_high", "passes", "images", "degenerate", "tied", "control",
-        "equal_to", "status", "reason",
+        "equal_to", "trained_on", "status", "reason",
     ]  # fmt: skip
     assert [row["method"] for row in (first, second, control, skipped)] == ["good", "grad-cam", "fake-cam", "no-cam"]
     drop = scores[scores.method == "good"].AD

@@ -29,6 +29,15 @@ class Passes(NamedTuple):
         return f"{self.forward:g}F" + (f"+{self.backward:g}B" if self.backward else "")
 
 
+class Learned(NamedTuple):
+    """What an explainer with weights of its own was trained on; rows carry it."""
+
+    digest: str
+    """sha256 of the weights, part of every stored row's key."""
+    trained_on: str
+    cost: str
+
+
 @dataclass(frozen=True)
 class Explainer:
     """A function that draws saliency maps, and the facts about it that the harness and `--list` need.
@@ -58,6 +67,8 @@ class Explainer:
     that take one image at a time anyhow."""
     blind: bool = False
     """Draws the same map for every image of a size, so that object boxes alone judge it; called with no classifier."""
+    learned: Callable[..., Learned | None] = lambda classifier, **parameters: None
+    """(classifier, **parameters) to what the explainer's own weights were trained on; None for one without weights."""
     double: bool = False
     """A library's version of a method that stands natively in the table; only run when named."""
     version: int = 1

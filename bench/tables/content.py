@@ -29,6 +29,8 @@ class MethodRow:
     seconds_low: float | None = None
     seconds_high: float | None = None
     passes: str = ""
+    trained_on: str = ""
+    """For learned explainers: the images and the cost of the training."""
     sees_boxes: bool = False
     """Drawn from the annotation, so that winning a metric of it means nothing."""
 

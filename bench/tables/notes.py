@@ -21,6 +21,7 @@ def notes(content: Content) -> list[str]:
         *order(content, directed),
         *equal(content),
         *fewer(content),
+        *learned(content),
         degenerate(content),
         statistics(content),
         protocol(content),
@@ -73,6 +74,11 @@ def order(content: Content, directed: list[Metric]) -> list[str]:
 def equal(content: Content) -> list[str]:
     rows = [line.label for line in content.ranked if line.method.equal_to]
     return [f"equal maps, counted once in ranks, tests and confidence sets: {', '.join(rows)}"] if rows else []
+
+
+def learned(content: Content) -> list[str]:
+    rows = [line.method for line in content.ranked if line.method.trained_on]
+    return [f"learned: {row.label}, trained on {row.trained_on}" for row in rows]
 
 
 def fewer(content: Content) -> list[str]:

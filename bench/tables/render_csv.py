@@ -17,7 +17,19 @@ def leaderboard(content: Content) -> str:
     split = [metric.name for metric in content.split]
     header = ["method", *(name + suffix for name in names for suffix in ("", "_low", "_high", "_n"))]
     header += [name + suffix for name in split for suffix in ("_right", "_wrong")]
-    header += ["T_s", "T_low", "T_high", "passes", "images", "degenerate", "tied", "control", "equal_to", "status"]
+    header += [
+        "T_s",
+        "T_low",
+        "T_high",
+        "passes",
+        "images",
+        "degenerate",
+        "tied",
+        "control",
+        "equal_to",
+        "trained_on",
+        "status",
+    ]
     header += ["reason"]
     return table(header, (record(line, names, split) for line in content.ranked + content.controls + content.unscored))
 
@@ -35,7 +47,7 @@ def record(line: Line, names: Sequence[str], split: Sequence[str]) -> list[objec
         *(value for cell in cells for value in (cell.value, cell.low, cell.high, cell.n)),
         *(value for cell in halves for value in (cell.right, cell.wrong)),
         *(row.seconds, row.seconds_low, row.seconds_high, row.passes),
-        *(line.images, line.degenerate, line.tied, row.control, row.equal_to, row.status, row.reason),
+        *(line.images, line.degenerate, line.tied, row.control, row.equal_to, row.trained_on, row.status, row.reason),
     ]
 
 

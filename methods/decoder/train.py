@@ -1,0 +1,220 @@
+"""Train a saliency decoder for a classifier on any folder of images: `python -m methods.decoder.train --help`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from bench.classifiers import DEFAULT, load_classifier
+from bench.core.classifier import Classifier, state_digest
+from bench.core.dataset import Dataset
+from bench.core.errors import UsageError
+from bench.core.registry import split_list
+from bench.core.seeds import content_hash, forked_rng, seed_for
+from bench.data import PrecomputedMaps, load_dataset, select
+from bench.process import prepare_process
+from bench.store import write_atomic
+from bench.timing import device_name
+from methods.decoder import checkpoint
+from methods.decoder.architecture import Decoder, DecoderConfig
+from methods.decoder.backgrounds import BACKGROUNDS
+from methods.decoder.losses import LOSSES
+from methods.decoder.reading import configure
+from methods.decoder.regularisers import REGULARISERS
+from methods.decoder.training import pictures
+from methods.decoder.training.cache import cached
+from methods.decoder.training.loop import Places, Training
+from methods.decoder.training.photographs import Photographs, split
+from methods.decoder.training.recipe import Recipe
+from methods.decoder.training.teacher import stored_maps
+
+OK, USAGE, INTERRUPTED = 0, 2, 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m methods.decoder.train",
+        description="Train a saliency decoder for a classifier. The same command resumes an interrupted training.",
+        epilog=f"losses: {listed(LOSSES)}; regularisers: {listed(REGULARISERS)}",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add, flag = parser.add_argument, argparse.BooleanOptionalAction
+    add("--model", default=DEFAULT, help="a classifier's name, timm:NAME, or FILE.py:NAME")
+    add("--weights", type=Path, help=".pth or .safetensors of the classifier")
+    add("--layer", help="target layer (default: the papers')")
+    add("--data", default="folder", help="data set")
+    add("--data-root", type=Path, help="folder of the images")
+    add("--limit", type=int, help="use so many images")
+    add("--trained-on", help="the training images in words, for the checkpoint (default: data set and count)")
+    add("--out", type=Path, required=True, help="folder of the checkpoint, the log and the pictures")
+    add("--cache", type=Path, help="folder of cached features, which trainings may share (default: OUT/cache)")
+    add("--loss", default="ce", help="terms NAME=WEIGHT or NAME(KEY=VALUE)=WEIGHT, by commas")
+    add("--regulariser", default="area-band=2,tv=0.1", help="terms as of --loss")
+    add("--background", default="black", choices=list(BACKGROUNDS), help="where the map masks the image out")
+    add("--conditioning", default="cam", choices=["none", "cam", "gradient", "selector"], help="how the class comes in")
+    add("--residual", default=True, action=flag, help="draw what is to be added to the CAM")
+    add("--normalised", default=True, action=flag, help="train on min-maxed maps, as protocols show them")
+    add("--taps", default="", help="further layers whose maps the decoder sees, by commas")
+    add("--width", type=int, default=128, help="channels of the decoder's first stage")
+    add("--stages", type=int, help="doublings of the side (default: to a quarter of the input size)")
+    add("--epochs", type=int, default=10)
+    add("--batch-size", type=int, default=20, help="images per step; out of memory splits it")
+    add("--lr", type=float, default=1e-3, help="highest learning rate of Adam")
+    add("--weight-decay", type=float, default=0.0)
+    add("--target", default="predicted", choices=["predicted", "true"], help="the class that maps are trained for")
+    add("--augment", action="store_true", help="random crops and flips; features are not cached")
+    add("--joint", action="store_true", help="train the classifier too (batch statistics fixed); needs --target true")
+    add("--net-lr", type=float, default=1e-4, help="highest learning rate of the classifier, with --joint")
+    add("--adversarial", type=float, default=0.0, help="weight of a discriminator on masked images (experimental)")
+    add("--distil-maps", type=Path, help="folder ID.npy of the maps that the loss distil imitates")
+    add("--teacher", default="", help="explainer that draws the maps which --distil-maps lacks, as opti-cam(steps=50)")
+    add("--init", type=Path, help="checkpoint of a decoder to start from")
+    add("--seed", type=int, default=0)
+    add("--workers", type=int, default=0, help="processes that read images")
+    add("--save-every", type=int, default=50, help="steps between two checkpoints")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser
+
+
+def listed(registry: Any) -> str:
+    return ", ".join(str(entry.name) + "".join(f"({p})" for p in entry.parameters.values()) for entry in registry)
+
+
+def train(args: argparse.Namespace) -> Path:
+    """Carry out a training, or what is left of it; the checkpoint's path. Raises UsageError."""
+    recipe = build_recipe(args)
+    dataset = load_images(args)
+    classifier = load_classifier(args.model, layer=args.layer, weights=args.weights, device=args.device)
+    check_labels(recipe, dataset, classifier)
+    config = configure(
+        classifier, split_list(args.taps), stages=args.stages, width=args.width, conditioning=args.conditioning,
+        residual=args.residual, normalised=args.normalised,
+    )  # fmt: skip
+    decoder = new_decoder(config, recipe.seed, args.init)
+    images = read_photographs(args, recipe, dataset, classifier, config)
+    identity = {
+        "recipe": recipe.as_json(), "decoder": dataclasses.asdict(config), "classifier": classifier.digest,
+        "images": content_hash(*(sample.id for sample in dataset.samples)),
+        "stored maps": images.references and content_hash(*map(images.references.digest, usable(images))),
+    }  # fmt: skip
+    training = Training(
+        recipe, classifier, decoder, images, split(dataset), Places(args.out, args.save_every), args.workers
+    )
+    training.run(identity)
+    return finish(args, training, args.trained_on or f"{len(dataset.samples)} images, {dataset.name} {args.data_root}")
+
+
+def build_recipe(args: argparse.Namespace) -> Recipe:
+    fields = {field.name for field in dataclasses.fields(Recipe)} - {"init"}
+    if args.init and not args.init.is_file():
+        raise UsageError(f"no such decoder: {args.init}")
+    init = hashlib.sha256(args.init.read_bytes()).hexdigest() if args.init else ""
+    recipe = Recipe(**{name: getattr(args, name) for name in fields}, init=init)
+    if recipe.imitates != bool(args.distil_maps):
+        raise UsageError("the loss distil and --distil-maps need each other")
+    return recipe
+
+
+def load_images(args: argparse.Namespace) -> Dataset:
+    dataset = load_dataset(args.data, args.data_root)
+    return select(dataset, args.limit, args.seed) if args.limit else dataset
+
+
+def check_labels(recipe: Recipe, dataset: Dataset, classifier: Classifier) -> None:
+    """Raises UsageError when true classes are asked for and images have none, or other ones than the classifier."""
+    labels = [sample.label for sample in dataset.samples]
+    if recipe.target == "true" and not all(x is not None and x < classifier.num_classes for x in labels):
+        raise UsageError(
+            f"--target true: {dataset.name} must have a label below {classifier.num_classes} for every image; "
+            "sort the images into one folder per class of the classifier"
+        )
+
+
+def new_decoder(config: DecoderConfig, seed: int, init: Path | None) -> Decoder:
+    """A decoder whose weights depend on the seed, or come from a checkpoint of the same shape."""
+    with forked_rng(seed_for(seed, "decoder")):
+        decoder = Decoder(config)
+    if init is not None:
+        theirs = checkpoint.read_facts(init).config
+        ours, other = dataclasses.asdict(config), dataclasses.asdict(theirs)
+        differing = [name for name in ours if ours[name] != other[name] and name != "normalised"]
+        if differing:
+            raise UsageError(f"{init} is of another shape: {', '.join(f'{n} {other[n]}' for n in differing)}")
+        decoder.load_state_dict(checkpoint.load(init).state_dict())
+    return decoder
+
+
+def read_photographs(
+    args: argparse.Namespace, recipe: Recipe, dataset: Dataset, classifier: Classifier, config: DecoderConfig
+) -> Photographs:
+    """The images, with cached features where these never change, and with the maps to be imitated."""
+    true = recipe.target == "true"
+    size, interpolation = classifier.input_size, classifier.interpolation
+    images = Photographs(dataset, size, interpolation, recipe.seed, recipe.augment, labelled=true)
+    if recipe.augment or recipe.joint:
+        return images
+    cache = cached(images, classifier, config, true, args.cache or args.out / "cache")
+    references: PrecomputedMaps | None = None
+    if args.distil_maps:
+        references = stored_maps(args.distil_maps, args.teacher, images, cache, classifier)
+    return dataclasses.replace(images, known=cache, references=references)
+
+
+def usable(images: Photographs) -> list[str]:
+    """Ids of the images that have a stored map."""
+    assert images.references is not None
+    missing = set(images.references.missing(sample.id for sample in images.dataset.samples))
+    return [sample.id for sample in images.dataset.samples if sample.id not in missing]
+
+
+def finish(args: argparse.Namespace, training: Training, trained_on: str) -> Path:
+    """Write the checkpoint, the trained net if there is one, and the pictures."""
+    classifier, decoder, out = training.classifier, training.decoder, args.out
+    weights = classifier.digest
+    if training.recipe.joint:
+        net = training.modules["net"]
+        weights = state_digest(net)
+        state = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
+        write_atomic(out / "net.safetensors", lambda path: path.write_bytes(safetensors.torch.save(state)))
+    facts = checkpoint.Facts(
+        decoder.config, classifier.name, weights, trained_on, training.recipe.as_json(),
+        {"seconds": round(training.progress.seconds, 1), "epochs": training.recipe.epochs, "steps": training.steps,
+         "images": len(training.train_indices), "device": device_name(classifier.device)},
+    )  # fmt: skip
+    file = out / "decoder.safetensors"
+    write_atomic(file, lambda path: path.write_bytes(checkpoint.to_bytes(decoder, facts)))
+    write_atomic(out / "curves.png", lambda path: pictures.curves(training.progress.rows, path))
+    write_atomic(out / "maps.png", lambda path: pictures.maps(classifier, decoder, path))
+    return file
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0, 2 for usage or something missing, 130 when interrupted."""
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    prepare_process()
+    try:
+        file = train(args)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return INTERRUPTED
+    weights = args.out / "net.safetensors" if args.joint else args.weights
+    net = args.model + (f" --weights {weights}" if weights else "") + (f" --layer {args.layer}" if args.layer else "")
+    print(f"judge it: python run_benchmark.py --model {net} --methods 'decoder(weights={file})'")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

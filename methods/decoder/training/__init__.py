@@ -1,0 +1,1 @@
+"""What `methods.decoder.train` alone uses. Nothing else in `methods` imports it, since it knows the harness."""

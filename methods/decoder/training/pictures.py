@@ -1,0 +1,55 @@
+"""A training in pictures: its log as curves, its maps on the sample photographs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bench.core.classifier import Classifier
+from bench.data import load_dataset, load_image
+from methods.decoder.architecture import Decoder, min_max
+from methods.decoder.reading import read
+from methods.decoder.training.progress import Row
+
+COLUMNS = 5
+
+
+def curves(rows: Sequence[Row], path: Path) -> None:
+    """A panel per column of the log over the epochs."""
+    names = [name for name in rows[-1] if name != "epoch"]
+    height = math.ceil(len(names) / COLUMNS)
+    figure = Figure(figsize=(3 * COLUMNS, 2.4 * height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    for position, name in enumerate(names, start=1):
+        axes = figure.add_subplot(height, COLUMNS, position)
+        axes.plot([row["epoch"] for row in rows], [row.get(name, math.nan) for row in rows], marker=".")
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel("epoch", fontsize=8)
+    figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def maps(classifier: Classifier, decoder: Decoder, path: Path) -> None:
+    """The sample photographs and the maps of their predicted classes, side by side."""
+    samples = load_dataset("samples").samples
+    size = classifier.input_size
+    images = torch.stack([load_image(sample, "resize-crop", size, classifier.interpolation) for sample in samples])
+    height = math.ceil(len(samples) / COLUMNS)
+    figure = Figure(figsize=(4 * COLUMNS, 2.2 * height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    for position, image in enumerate(images.to(classifier.device, classifier.dtype)[:, None]):
+        reading = read(classifier, decoder.config, image)
+        with torch.no_grad():
+            saliency = min_max(decoder(reading))[0]
+        for column, overlay in ((1, None), (2, saliency.cpu().numpy())):
+            axes = figure.add_subplot(height, 2 * COLUMNS, 2 * position + column)
+            axes.imshow(image[0].permute(1, 2, 0).cpu().numpy())
+            axes.axis("off")
+            if overlay is not None:
+                axes.imshow(overlay, cmap="jet", alpha=0.5, vmin=0, vmax=1)
+                axes.set_title(classifier.classes[int(reading.targets)], fontsize=8)
+    figure.savefig(path, format="png", metadata={"Software": None})

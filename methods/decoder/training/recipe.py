@@ -1,0 +1,84 @@
+"""All that a training depends on besides the classifier and the images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from bench.core.errors import UsageError
+from methods.decoder.backgrounds import background
+from methods.decoder.losses import LOSSES, Loss, View
+from methods.decoder.regularisers import REGULARISERS
+from methods.decoder.terms import Term, parse_terms
+
+Target = Literal["predicted", "true"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Raises UsageError for what cannot be trained."""
+
+    loss: str = "ce"
+    """Terms, see `methods.decoder.terms`."""
+    regulariser: str = ""
+    background: str = "black"
+    epochs: int = 10
+    batch_size: int = 20
+    lr: float = 1e-3
+    """Highest learning rate of Adam: reached after 5 % of the steps, then down to 0 along a half cosine."""
+    weight_decay: float = 0.0
+    seed: int = 0
+    target: Target = "predicted"
+    """The class that maps are trained for."""
+    augment: bool = False
+    """Random crops and flips."""
+    joint: bool = False
+    """Train the classifier too, on the cross-entropy of the images."""
+    net_lr: float = 1e-4
+    """Highest learning rate of the classifier, with `joint`."""
+    adversarial: float = 0.0
+    """Weight of the discriminator's verdict on masked images."""
+    init: str = ""
+    """sha256 of the checkpoint that the decoder started from."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise UsageError("--epochs and --batch-size must be at least 1")
+        background(self.background)
+        if not (self.losses or self.adversarial):
+            raise UsageError("--loss is empty; a decoder needs something to be trained for, as --loss ce")
+        if self.joint and self.target != "true":
+            raise UsageError("--joint learns to classify from labels; add --target true")
+        if self.imitates and (self.augment or self.joint):
+            raise UsageError(
+                "stored maps need images and a classifier that stay; distil goes with neither --augment nor --joint"
+            )
+        assert self.regularisers is not None
+
+    @cached_property
+    def losses(self) -> tuple[Term[Loss], ...]:
+        return parse_terms(self.loss, LOSSES)
+
+    @cached_property
+    def regularisers(self) -> tuple[Term[Any], ...]:
+        return parse_terms(self.regulariser, REGULARISERS)
+
+    @property
+    def views(self) -> list[View]:
+        """What the losses need, each once."""
+        return list(dict.fromkeys(term.spec.value.needs for term in self.losses))
+
+    @property
+    def imitates(self) -> bool:
+        """Whether stored maps are needed."""
+        return "reference" in self.views
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of the log, one per part of the objective."""
+        terms = [term.label for term in (*self.losses, *self.regularisers)]
+        return [*terms, *(["classify"] if self.joint else []), *(["adversarial"] if self.adversarial else [])]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
