@@ -55,6 +55,15 @@ def test_the_example_explainer_runs_as_printed(tmp_path):
     assert "my-cam(power=2.0)" in (tmp_path / "out" / "leaderboard.csv").read_text()
 
 
+def test_the_training_command_names_flags_losses_and_regularisers_that_exist():
+    from methods.decoder import train
+
+    (line,) = re.findall(r"python -m methods\.decoder\.train (.*)", README)
+    recipe = train.build_recipe(train.build_parser().parse_args(shlex.split(line)))
+    assert recipe.losses
+    assert recipe.regularisers
+
+
 def test_the_picture_is_there():
     for name in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (ROOT / name).is_file()
