@@ -258,6 +258,49 @@ def test_precomputed_maps_are_a_row(photos, tmp_path):
     assert main(command(photos, out, "--maps", str(maps), methods="grad-cam")) == 2
 
 
+def test_metrics_of_the_object_need_its_annotation(photos, tmp_path, capsys):
+    for name, needs in (("LE", "object boxes"), ("PxAP", "object masks")):
+        arguments = [*command(photos, tmp_path), "--metrics", name]
+        assert main(arguments) == 2
+        assert f"{name} needs {needs}" in capsys.readouterr().err
+
+
+def test_changed_boxes_are_scored_again(photos, tmp_path, capsys):
+    """The annotation is part of a row's key; map metrics of old boxes must not stand in a table of new ones."""
+    found = []
+    for box in ("0,0,48,40", "0,0,24,20"):
+        (tmp_path / "boxes.csv").write_text(f"image,x0,y0,x1,y1\nclass0/0,{box}\n")
+        extra = ["--boxes", str(tmp_path / "boxes.csv"), "--metrics", "EP", "--no-controls"]
+        assert main(command(photos, tmp_path / "out", *extra, methods="grad-cam")) == 0
+        found.append(table(tmp_path / "out").loc["grad-cam", "EP"])
+    assert found[0] == pytest.approx(100)
+    assert found[1] < 90
+
+
+def test_where_boxes_exist_the_table_has_their_columns(photos, tmp_path):
+    (tmp_path / "boxes.csv").write_text("image,x0,y0,x1,y1\nclass0/0,0,0,24,40\nclass1/0,4,4,30,30\n")
+    arguments = ["--model", TINY, "--data", "folder", "--data-root", str(photos), "--methods", "grad-cam", "--boxes",
+                 str(tmp_path / "boxes.csv"), "--protocol", "clean+steps=2", "--out", str(tmp_path / "out")]  # fmt: skip
+    assert main(arguments) == 0
+    frame = table(tmp_path / "out")
+    assert {"EP", "F1", "LE", "AD"} <= set(frame.columns)
+    assert frame.loc["grad-cam", "EP_n"] == 2
+    assert frame.loc["box-oracle", "EP"] == pytest.approx(100)
+    assert frame.loc["box-context", "EP"] == pytest.approx(0, abs=1)
+    assert frame.loc["box-oracle", "LE"] == 0
+
+
+def test_a_grid_has_its_own_protocol_and_metric(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["--data", "grid(confidence=0.6)", "--methods", "grad-cam", "--no-controls", "--limit", "4"]) == 0
+    (out,) = (tmp_path / "results").iterdir()
+    assert out.name == "efficientnet_lite0-grid_confidence_0.6_-grid"
+    row = table(out).loc["grad-cam"]
+    assert row.GPG_n == 4
+    assert 25 < row.GPG <= 100
+
+
 def test_the_box_oracle_stands_where_boxes_exist(photos, tmp_path):
     boxes = tmp_path / "boxes.csv"
     rows = [f"{path.relative_to(photos).with_suffix('')},4,4,40,36" for path in sorted(photos.rglob("*.png"))]
