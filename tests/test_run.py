@@ -279,8 +279,9 @@ def test_changed_boxes_are_scored_again(photos, tmp_path, capsys):
 
 def test_where_boxes_exist_the_table_has_their_columns(photos, tmp_path):
     (tmp_path / "boxes.csv").write_text("image,x0,y0,x1,y1\nclass0/0,0,0,24,40\nclass1/0,4,4,30,30\n")
+    boxes = str(tmp_path / "boxes.csv")
     arguments = ["--model", TINY, "--data", "folder", "--data-root", str(photos), "--methods", "grad-cam", "--boxes",
-                 str(tmp_path / "boxes.csv"), "--protocol", "clean+steps=2", "--out", str(tmp_path / "out")]  # fmt: skip
+                 boxes, "--protocol", "clean+steps=2", "--out", str(tmp_path / "out")]  # fmt: skip
     assert main(arguments) == 0
     frame = table(tmp_path / "out")
     assert {"EP", "F1", "LE", "AD"} <= set(frame.columns)
