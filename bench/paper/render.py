@@ -62,7 +62,12 @@ def number(value: float, paper: str, metric: str) -> str:
     """As many decimals as the paper prints, but not fewer than one; times get three digits."""
     if metric == "T":
         return f"{value:.3g}"
-    return f"{value:.{max(1, len(paper.partition('.')[2]))}f}"
+    decimals = max(1, len(paper.partition(".")[2]))
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no -0.0
+
+
+def signed(text: str) -> str:
+    return text if text.startswith("-") or not float(text) else f"+{text}"
 
 
 def parts(cell: pd.Series) -> tuple[str, str, str, str]:
@@ -76,7 +81,7 @@ def parts(cell: pd.Series) -> tuple[str, str, str, str]:
         interval = f"[{number(cell.low, cell.paper, cell.metric)}, {number(cell.high, cell.paper, cell.metric)}]"
     if pd.isna(cell.difference):
         return paper, shown, interval, "–"
-    return paper, shown, interval, ("+" if cell.difference > 0 else "") + number(cell.difference, paper, cell.metric)
+    return paper, shown, interval, signed(number(cell.difference, paper, cell.metric))
 
 
 def plain(cell: pd.Series) -> str:

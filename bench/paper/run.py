@@ -52,7 +52,7 @@ def run_table(table: PaperTable, asked: Asked) -> bool:
     problems: list[UsageError] = []
     for rows in grouped(labels, asked):
         try:
-            measured = measure(table, rows, labels, asked)
+            measured = measure(table, rows, asked)
         except UsageError as problem:
             problems.append(problem)
             why |= dict.fromkeys(rows, str(problem))
@@ -116,7 +116,8 @@ def grouped(rows: Collection[Row], asked: Asked) -> list[list[Row]]:
     return list(groups.values())
 
 
-def measure(table: PaperTable, rows: Sequence[Row], labels: dict[Row, str], asked: Asked) -> Measured:
+def measure(table: PaperTable, rows: Sequence[Row], asked: Asked) -> Measured:
+    """What a group of rows comes to. Raises UsageError for data or weights that are missing."""
     metrics = [name for name in table.metrics if asked.metrics is None or name in asked.metrics]
     specs = list(dict.fromkeys(row.spec for row in rows if row.spec))
     if asked.boxes:
