@@ -38,14 +38,14 @@ def source(explainer: Explainer) -> str:
 def metrics() -> Iterator[str]:
     yield "metrics (name, kind, title; paper)"
     for entry in METRICS:
-        yield f"  {entry.name + entry.value.arrow:<10} {entry.value.kind:<11} {entry.value.title}; {entry.value.paper}"
-    yield f"  {'T':<10} {'timing':<11} Seconds per image, median over at most 20 images, in a pass of its own"
+        yield f"  {entry.name + entry.value.arrow:<13} {entry.value.kind:<11} {entry.value.title}; {entry.value.paper}"
+    yield f"  {'T':<13} {'timing':<11} Seconds per image, median over at most 20 images, in a pass of its own"
 
 
 def protocols() -> Iterator[str]:
     yield "protocols (change a field with NAME+field=value)"
     for entry in PROTOCOLS:
-        yield f"  {entry.name:<14} {entry.value.key}"
+        yield f"  {entry.name:<17} {entry.value.key}"
 
 
 def data_sets() -> Iterator[str]:
