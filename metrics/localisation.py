@@ -44,7 +44,7 @@ def localisation_error(case: Case) -> float:
     return 1 - localised(case)
 
 
-@metric("OM", kind="map", better="lower", title="Official Metric (localisation error with top-1 class)", paper=CASM,
+@metric("OM", kind="map", better="lower", title="Official Metric", paper=CASM,
         needs="boxes", rate=True)  # fmt: skip
 def official_metric(case: Case) -> float:
     """As LE, but a hit also needs the classifier's top class to be the label: 0 or 1, OM ≥ LE. NaN without label."""
@@ -119,7 +119,7 @@ def energy_pointing(case: Case) -> float:
     return NO_VALUE if boxes is None else energy_share(soft_mask(case.map).T, boxes, energy(case.map))
 
 
-@metric("EP-right", kind="map", better="higher", title="Energy Pointing game, right axes and clipped boxes",
+@metric("EP-right", kind="map", better="higher", title="EP with right axes",
         paper=SCORE_CAM, needs="boxes")  # fmt: skip
 def energy_pointing_right(case: Case) -> float:
     """EP with boxes cut to the image and columns read as columns, whatever the protocol's switches say, over the same

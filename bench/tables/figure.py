@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from bench.tables.content import Cell, Content, Line, number, plural
 from bench.tables.panel import FEWEST
 
 INK, PALE, BEST, RULE, BAND = "#1f2d3d", "#7f8b98", "#c8510a", "#d5dae0", "#f5f7f9"
+WORDS = 30  # letters of a metric's title that fit over its column
 ROW, TOP, BOTTOM = 0.36, 1.15, 0.75  # inches: a method, title and headings, axis and legend
 GAP = 0.7  # rows between methods and controls
 
@@ -113,7 +115,15 @@ def value(axes: Axes, text: str, height: float, colour: str, weight: str) -> Non
 
 def heading(axes: Axes, text: str, title: str) -> None:
     axes.annotate(text, (0, 1), (2, 18), "axes fraction", "offset points", size=12, weight="bold", color=INK)
-    axes.annotate(title, (0, 1), (2, 6), "axes fraction", "offset points", size=8.5, color=PALE)
+    axes.annotate(
+        textwrap.shorten(title, WORDS, placeholder=" …"),
+        (0, 1),
+        (2, 6),
+        "axes fraction",
+        "offset points",
+        size=8.5,
+        color=PALE,
+    )
 
 
 def shown(line: Line, content: Content) -> str:
