@@ -163,7 +163,7 @@ def table_request(args: argparse.Namespace, command: str) -> tuple[PaperTable, A
     data = args.data or table.data
     boxes = args.boxes if args.data_root is None and is_geometry(args.boxes) else None
     if boxes and args.limit is not None:
-        raise UsageError("--limit chooses images; boxes alone take a second and are always taken whole")
+        raise UsageError("--limit chooses images, and boxes alone are always taken whole; leave it out")
     out = args.out or Path("results")
 
     def request(classifier: str, specs: Sequence[str], metrics: Sequence[str]) -> Request:

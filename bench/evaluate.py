@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,12 +75,18 @@ def evaluate(
             "right": None if item.label is None else bool(log_p.argmax() == item.label),
             "degenerate": kind, "tied": tied_share(case.map), "have": [m.tag for m in metrics],
         }  # fmt: skip
-        for name, value in measured.items():
-            row[name] = value.value
-            if value.vector is not None:
-                row[f"{name}_vector"] = value.vector.double().cpu().numpy()
-        rows.append(row)
+        rows.append(row | columns(measured))
     return rows, {item.id: to_float16(case.raw_map) for item, case in zip(items, cases, strict=True)}
+
+
+def columns(values: Mapping[str, Value]) -> dict[str, Any]:
+    """Metric values as a row holds them: NAME, and NAME_vector for curves and pooled metrics."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found[name] = value.value
+        if value.vector is not None:
+            found[f"{name}_vector"] = value.vector.double().cpu().numpy()
+    return found
 
 
 def to_float16(raw: torch.Tensor) -> torch.Tensor:

@@ -15,11 +15,12 @@ from tqdm import tqdm
 from bench.core.dataset import Box
 from bench.core.errors import UsageError
 from bench.core.explainer import Explainer
-from bench.core.metric import Case, Metric, Value
+from bench.core.metric import Case, Metric
 from bench.core.protocols import Protocol
 from bench.core.registry import Spec
 from bench.data.boxes import parse_box
 from bench.data.pixels import map_boxes
+from bench.evaluate import as_value, columns
 from bench.normalise import normalise
 from bench.paper.measured import Measured, statistics
 
@@ -78,7 +79,7 @@ def measure(
         for name, (size, boxes) in tqdm(known.items(), spec.label, unit="image", dynamic_ncols=True):
             mapped = map_boxes(boxes, size, protocol.pixels, SIZE, protocol.boxes == "clipped")
             case = Case(blank, saliency, raw[0], 0, None, protocol, nothing, seed, boxes=mapped)
-            values = {metric.name: metric.function(case) for metric in usable}
+            values = {metric.name: as_value(metric.function(case)) for metric in usable}
             rows.append({"method": spec.label, "image": name, "right": None} | columns(values))
     labels = [spec.label for spec in blind]
     cells, differences = statistics(pd.DataFrame(rows), labels, usable, seed) if rows else ({}, {})
@@ -86,16 +87,3 @@ def measure(
     boxes_count = sum(len(found) for _, found in known.values())
     facts = (f"no image, no network: {boxes_count} boxes of {len(known)} images, sha256 {digest}",)
     return Measured(cells, differences, {}, len(known), facts)
-
-
-def columns(values: dict[str, float | Value]) -> dict[str, Any]:
-    """Metric values as a row holds them: NAME, and NAME_vector for pooled metrics."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Value):
-            found[name] = value.value
-            if value.vector is not None:
-                found[f"{name}_vector"] = value.vector.double().numpy()
-        else:
-            found[name] = float(value)
-    return found
