@@ -1,3 +1,3 @@
 """Every metric of the suite; importing the package registers them."""
 
-from metrics import average, curves, localisation, randomisation, sparseness, wsol  # noqa: F401
+from metrics import area, average, curves, localisation, randomisation, sparseness, wsol  # noqa: F401

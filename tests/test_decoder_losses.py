@@ -43,8 +43,8 @@ BY_HAND = {
     "destroy": lambda x, v, c: max(0.0, v[c] - best_other(v, c) + 5.0),
     "destroy(margin=1)": lambda x, v, c: max(0.0, v[c] - best_other(v, c) + 1.0),
     "destroy-entropy": lambda x, v, c: sum(p * math.log(p) for p in softmax(v)),
-    "insertion": lambda x, v, c: -math.log(softmax(v)[c]),
-    "deletion": lambda x, v, c: -math.log(1 - softmax(v)[c]),
+    "insertion": lambda x, v, c: -softmax(v)[c],
+    "deletion": lambda x, v, c: softmax(v)[c],
 }
 RAISES = ("mimic", "max", "ce", "drop", "insertion")
 LOWERS = ("destroy", "destroy-entropy", "deletion")

@@ -219,3 +219,11 @@ def test_sparseness_is_the_gini_index():
     values = torch.rand(6, 6).double()
     pairs = (values.flatten()[:, None] - values.flatten()[None]).abs().sum()
     assert value("SPARSE", case(values)) == pytest.approx(float(pairs / (2 * 36 * values.sum())))
+
+
+def test_area_is_the_mean_of_the_map():
+    assert value("AREA", case(torch.ones(8, 8))) == 1
+    assert value("AREA", case(torch.zeros(8, 8))) == 0
+    half = torch.zeros(8, 8)
+    half[:, :4] = 0.5
+    assert value("AREA", case(half)) == pytest.approx(0.25)

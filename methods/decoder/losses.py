@@ -144,14 +144,14 @@ def destroy_entropy(views: Views) -> Tensor:
 
 @loss("insertion", needs="inserted", paper=f"after the insertion curve of {RISE}")
 def insertion(views: Views) -> Tensor:
-    """−log p_c(inserted): a random share of the pixels, the most important ones, must suffice on a blurred image."""
-    return -log_p(views["inserted"], views.targets)
+    """−p_c(inserted), in [-1, 0]: minus a random point of the insertion curve, whose mean is the area under it."""
+    return -log_p(views["inserted"], views.targets).exp()
 
 
 @loss("deletion", needs="deleted", paper=f"after the deletion curve of {RISE}")
 def deletion(views: Views) -> Tensor:
-    """−log(1 − p_c(deleted)): without a random share of the pixels, the most important ones, the class must be gone."""
-    return -log_not_p(views["deleted"], views.targets)
+    """p_c(deleted), in [0, 1]: a random point of the deletion curve, whose mean is the area under it."""
+    return log_p(views["deleted"], views.targets).exp()
 
 
 @loss("distil", needs="reference", paper="Hinton et al. 2015, arXiv 1503.02531")

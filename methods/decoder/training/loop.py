@@ -159,7 +159,8 @@ class Training:
         """With all that is random of this step, drawn for the whole batch: equal whatever part goes through at once."""
         generator = torch.Generator().manual_seed(seed_for(self.recipe.seed, "step", self.progress.step))
         x = pixels_of(batch["images"], self.classifier)
-        share = torch.rand(len(x), generator=generator).to(x)
+        strata = torch.randperm(len(x), generator=generator) + torch.rand(len(x), generator=generator)
+        share = (strata / len(x)).to(x)
         b = self.background(x, self.classifier.mean, generator)
         return {**batch, "x": x, "background": b, "share": share}
 

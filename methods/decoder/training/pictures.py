@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,6 +18,8 @@ from methods.decoder.reading import read
 from methods.decoder.training.progress import Row
 
 COLUMNS = 5
+COMPARED = 6
+"""Photographs of a comparison."""
 
 
 def curves(rows: Sequence[Row], path: Path) -> None:
@@ -52,4 +55,26 @@ def maps(classifier: Classifier, decoder: Decoder, path: Path) -> None:
             if overlay is not None:
                 axes.imshow(overlay, cmap="jet", alpha=0.5, vmin=0, vmax=1)
                 axes.set_title(classifier.classes[int(reading.targets)], fontsize=8)
+    figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def compared(classifier: Classifier, decoders: Mapping[str, Decoder], path: Path) -> None:
+    """A row per sample photograph, a column per decoder: the map of the predicted class over the photograph."""
+    samples = load_dataset("samples").samples[:COMPARED]
+    width, height = 1 + len(decoders), len(samples)
+    figure = Figure(figsize=(1.5 * width, 1.6 * height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(height, width, squeeze=False)
+    for row, sample in zip(panels, samples, strict=True):
+        image = load_image(sample, "resize-crop", classifier.input_size, classifier.interpolation)
+        x = image.to(classifier.device, classifier.dtype)[None]
+        for axes, decoder in zip(row, (None, *decoders.values()), strict=True):
+            axes.imshow(image.permute(1, 2, 0).numpy())
+            axes.axis("off")
+            if decoder is not None:
+                with torch.no_grad():
+                    saliency = min_max(decoder(read(classifier, decoder.config, x)))[0]
+                axes.imshow(saliency.cpu().numpy(), cmap="jet", alpha=0.5, vmin=0, vmax=1)
+    for axes, name in zip(panels[0], ("image", *decoders), strict=True):
+        axes.set_title("\n".join(wrap(name, 16)), fontsize=8)
     figure.savefig(path, format="png", metadata={"Software": None})
