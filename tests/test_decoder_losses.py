@@ -234,11 +234,23 @@ def test_masked_and_complement_are_the_image_at_one_end_and_the_background_at_th
 def test_the_kept_pixels_are_that_share_of_the_most_important_ones_whatever_the_map_spans(share):
     ramp = torch.linspace(0.4, 0.5, 32 * 32).reshape(1, 32, 32)
     kept = scene(ramp, share).kept[0, 0].flatten()
-    assert (kept > 0.5).float().mean() == pytest.approx(share, abs=0.002)
-    assert (kept.diff() > -1e-6).all()
-    rank = torch.linspace(0, 1, 32 * 32)
-    assert (kept[rank > 1 - share + 0.3] > 0.99).all()
-    assert (kept[rank < 1 - share - 0.3] < 0.01).all()
+    assert set(kept.tolist()) <= {0.0, 1.0}
+    assert kept.mean() == pytest.approx(share, abs=0.002)
+    assert (kept.diff() >= 0).all()
+
+
+def test_pixels_near_the_threshold_feel_it_and_a_narrow_map_feels_it_as_a_wide_one_does():
+    """d kept / d m, times the map's span, is the same for a ramp from 0 to 1 and for one from 0.4 to 0.5."""
+    gradients = []
+    for low, high in ((0.0, 1.0), (0.4, 0.5)):
+        ramp = torch.linspace(low, high, 32 * 32, dtype=torch.float64).reshape(1, 32, 32).requires_grad_()
+        scene(ramp, 0.5).kept.sum().backward()
+        gradients.append(ramp.grad.flatten() * (high - low))
+    wide, narrow = gradients
+    torch.testing.assert_close(wide, narrow)
+    assert wide.argmax() == pytest.approx(512, abs=2)
+    assert wide.max() == pytest.approx(0.25 / 0.05, rel=0.01)  # a sigmoid's slope at 0, τ a quarter of the span of 0.2
+    assert wide[[0, -1]].max() < 0.01
 
 
 def test_inserted_and_deleted_images_lie_on_the_paths_of_the_metrics():

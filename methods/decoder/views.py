@@ -9,10 +9,11 @@ from functools import cached_property
 from torch import Tensor
 
 from bench.core.perturb import blur
-from methods.decoder.architecture import min_max
 
-TEMPERATURE = 0.05
-"""Softness of the threshold of `Scene.kept`, in units of a map's span."""
+WINDOW = 0.1
+"""Share of the pixels to either side of a threshold that feel it."""
+LEAST = 1e-3
+"""Smallest softness of a threshold, in units of the map: where it is flat, no gradient may explode."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,23 @@ class Scene:
 
     @cached_property
     def kept(self) -> Tensor:
-        """(B, 1, S, S) sigmoid((m − t) / TEMPERATURE), m from its minimum to its maximum and t its quantile at
-        1 − share, which is no path for gradients."""
-        m = min_max(self.mask)
+        """(B, 1, S, S): 1 where m is at or above its quantile t at 1 − share, else 0, as in the curves themselves.
+
+        Gradients are those of sigmoid((m − t) / τ), τ a quarter of the span of m between the quantiles WINDOW beside t
+        (straight-through, Bengio et al. 2013, arXiv 1308.3432). With a soft threshold in front too, a flat map would
+        blend instead of choosing pixels; with τ as it is, only the order of the pixels counts.
+        """
+        m = self.mask
         ordered = m.detach().flatten(1).sort(1).values
-        position = ((1 - self.share) * (ordered.shape[1] - 1)).round().long()
-        t = ordered.gather(1, position[:, None])[:, :, None]
-        return ((m - t) / TEMPERATURE).sigmoid()[:, None]
+
+        def quantile(share: Tensor) -> Tensor:
+            position = (share.clamp(0, 1) * (ordered.shape[1] - 1)).round().long()
+            return ordered.gather(1, position[:, None])[:, :, None]
+
+        t = quantile(1 - self.share)
+        span = quantile(1 - self.share + WINDOW) - quantile(1 - self.share - WINDOW)
+        soft = ((m - t) / (span / 4).clamp_min(LEAST)).sigmoid()
+        return ((m >= t) + (soft - soft.detach()))[:, None]
 
 
 def masked(scene: Scene) -> Tensor:
