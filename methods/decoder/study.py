@@ -18,6 +18,7 @@ from bench import cli
 from bench.classifiers import DEFAULT, load_classifier
 from bench.core.errors import UsageError
 from bench.store import write_atomic
+from bench.tables import render_markdown
 from methods.decoder import checkpoint, train
 from methods.decoder.training import pictures
 
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--val", type=Path, required=True, help="folder of an ImageNet validation set with boxes, to judge on")
     add("--train-limit", type=int, default=300, help="train on so many images")
     add("--limit", type=int, default=60, help="judge on so many images")
+    add("--protocol", default="clean", help="protocol to judge by")
     add("--metrics", default=METRICS)
     add("--epochs", type=int, default=2)
     add("--options", default="--batch-size 10 --width 64 --taps blocks.4", help="further arguments of every training")
@@ -80,18 +82,21 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def learn(trial: Trial, args: argparse.Namespace) -> Path:
-    """Train a trial's decoder, or what is left of it; its checkpoint. Raises UsageError."""
+def arguments(trial: Trial, args: argparse.Namespace) -> list[str]:
+    """Of the training command."""
     out = args.out / trial.group / trial.name.replace(" ", "_")
-    arguments = [
+    return [
         "--model", args.model, "--data-root", str(args.train), "--limit", str(args.train_limit), "--out", str(out),
         "--cache", str(args.cache or args.out / "cache"), "--epochs", str(args.epochs), "--loss", trial.loss,
         "--regulariser", trial.regulariser, *args.options.split(), *trial.options,
     ]  # fmt: skip
-    file = out / "decoder.safetensors"
-    if not file.exists():
-        train.train(train.build_parser().parse_args(arguments))
-    return file
+
+
+def learn(trial: Trial, args: argparse.Namespace) -> Path:
+    """Train a trial's decoder, or what is left of it; its checkpoint. Raises UsageError."""
+    asked = train.build_parser().parse_args(arguments(trial, args))
+    file: Path = asked.out / "decoder.safetensors"
+    return file if file.exists() else train.train(asked)
 
 
 def judge(files: Sequence[Path], args: argparse.Namespace) -> pd.DataFrame:
@@ -99,7 +104,8 @@ def judge(files: Sequence[Path], args: argparse.Namespace) -> pd.DataFrame:
     specs = ["grad-cam", *(spec(file) for file in files)]
     status = cli.main([
         "--model", args.model, "--data", "imagenet", "--data-root", str(args.val), "--limit", str(args.limit),
-        "--methods", ",".join(specs), "--no-controls", "--metrics", args.metrics, "--out", str(args.out / "judged"),
+        "--protocol", args.protocol, "--methods", ",".join(specs), "--no-controls",
+        "--metrics", args.metrics, "--out", str(args.out / "judged"),
     ])  # fmt: skip
     if status:
         raise UsageError("the decoders could not be judged; see above")
@@ -116,7 +122,8 @@ def tabulate(group: str, names: dict[str, str], board: pd.DataFrame, out: Path) 
     columns = [*metrics, *(["T_s"] if "T_s" in board.columns else [])]
     table = board.loc[list(names), columns].rename(index=names).rename_axis(group)
     write_atomic(out / f"{group}.csv", lambda path: table.to_csv(path, float_format="%.4f"))
-    text = table.map(lambda value: f"{value:.3g}").reset_index().to_markdown(index=False)
+    rows = [[name, *(f"{value:.3g}" for value in row)] for name, *row in table.itertuples(name=None)]
+    text = render_markdown.table([group, *columns], rows)
     write_atomic(out / f"{group}.md", lambda path: path.write_text(text + "\n"))
 
 
