@@ -9,18 +9,23 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from bench.batch import find_batch
 from bench.classifiers import DEFAULT, load_classifier
 from bench.core.classifier import CLASSIFIERS, Classifier
 from bench.core.dataset import DATASETS, Dataset, load_dataset
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS, Metric
+from bench.core.precision import Precision
 from bench.core.protocols import Protocol, protocol
 from bench.core.registry import load_file, split_list, suggest
+from bench.engine import choose_engine
+from bench.judge import Judge
 from bench.listing import listing
 from bench.paper.geometry import is_geometry
 from bench.paper.run import Asked, run_table
@@ -45,6 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="print methods, metrics, classifiers, data sets and protocols, and stop")
     add("--model", help=f"a name of --list, timm:NAME, or FILE.py:NAME (default: {DEFAULT})")
     add("--weights", action="append", default=[], metavar="[MODEL=]FILE", help=".pth or .safetensors; repeatable")
+    add("--judge", metavar="MODEL", help="network that scores the same derived images too, in columns of its own")
+    add("--judged", default="AD,AG,AI", help="metrics that the judge scores")
     add("--layer", help="target layer, a module path such as layer4.2 (default: the papers')")
     add("--methods", default="all", help="names or specs such as 'grad-cam,opti-cam(steps=100)'; all; all,library")
     add("--no-controls", action="store_true", help="leave out the sanity controls")
@@ -57,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--data-root", type=Path, help="folder of the data set")
     add("--boxes", type=Path, help="CSV (or folder) with object boxes, for data sets that do not bring their own")
     add("--limit", type=int, help="use so many images; smaller limits are subsets of larger ones")
+    add("--skip", type=int, default=0, metavar="N", help="leave out the N images that --limit N would take")
     add(
         "--protocol",
         help="protocol, with changed fields as in clean+target=true (default: quick for samples, grid for grid, else "
@@ -68,13 +76,24 @@ def build_parser() -> argparse.ArgumentParser:
     add("--table", metavar="NAME", help="a paper's table beside ours: see --list; --model, --methods, --metrics select")
     add("--seed", type=int, default=0, help="seed of everything random")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, …")
-    add("--batch-size", type=int, default=20, help="images per chunk and per forward; fixed for the run")
+    add("--batch-size", type=batch_size, default=20, metavar="N", help="images per chunk and per forward, fixed for "
+        "the run; auto measures at its start which size is fastest")  # fmt: skip
+    add("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="of the scoring forwards (maps "
+        "stay in float32); refused where it moves a metric of the first images by more than 1 point")  # fmt: skip
+    add("--channels-last", action="store_true", help="memory layout of the scoring forwards; at most 0.01 points")
+    add("--compile", action="store_true", help="torch.compile for the scoring forwards; at most 0.01 points")
+    add("--engine", choices=("local", "ray"), default="local", help="who computes: this process, or a Ray cluster")
+    add("--ray-address", default="auto", help="auto, HOST:PORT, or local to start Ray on this machine alone")
     add("--out", type=Path, help="results folder (default: results/MODEL-DATA-PROTOCOL)")
     add("--force", action="store_true", help="compute again what is stored")
     add("--stored", action="store_true", help="tables of what is stored already; compute nothing")
     add("--plugin", action="append", default=[], metavar="FILE.py", help="registers further explainers, metrics, …")
     add("-v", "--verbose", action="store_true", help="show tracebacks of failing methods")
     return parser
+
+
+def batch_size(text: str) -> int | str:
+    return text if text == "auto" else int(text)
 
 
 def resolve_protocol(args: argparse.Namespace, dataset: Dataset, classifier: Classifier) -> Protocol:
@@ -126,6 +145,15 @@ def weights_for(model: str, given: Sequence[str]) -> Path | None:
     return chosen
 
 
+def load_judge(args: argparse.Namespace, classifier: Classifier) -> Judge | None:
+    """The network of --judge, with weights that --weights gives to its name alone."""
+    if args.judge is None:
+        return None
+    own = [text for text in args.weights if text.rpartition("=")[0] == args.judge]
+    net = load_classifier(args.judge, weights=weights_for(args.judge, own), device=classifier.device)
+    return Judge(net, classifier)
+
+
 def check_device(text: str) -> torch.device:
     try:
         device = torch.device(text)
@@ -155,15 +183,15 @@ def check_labels(dataset: Dataset, classifier: Classifier, chosen: Protocol) -> 
 def table_request(args: argparse.Namespace, command: str) -> tuple[PaperTable, Asked]:
     """A paper's table and what the flags ask of it. Raises UsageError for flags that the table itself decides."""
     table = load_table(args.table)
-    for flag in ("protocol", "target", "layer"):
+    for flag in ("protocol", "target", "layer", "judge"):
         if getattr(args, flag):
             raise UsageError(f"--table {table.name} fixes what --{flag} would change; run it without --table instead")
     if args.maps:
         raise UsageError("--table knows the paper's methods only; compare --maps in a run without --table")
     data = args.data or table.data
     boxes = args.boxes if args.data_root is None and is_geometry(args.boxes) else None
-    if boxes and args.limit is not None:
-        raise UsageError("--limit chooses images, and boxes alone are always taken whole; leave it out")
+    if boxes and (args.limit is not None or args.skip):
+        raise UsageError("--limit and --skip choose images, and boxes alone are always taken whole; leave them out")
     out = args.out or Path("results")
 
     def request(classifier: str, specs: Sequence[str], metrics: Sequence[str]) -> Request:
@@ -185,31 +213,49 @@ def folder(classifier: str, data: str, protocol: str) -> str:
 
 def build_request(args: argparse.Namespace, command: str) -> Request:
     """Everything the flags name, found and checked. Raises UsageError at the first thing that is missing."""
-    if args.batch_size < 1:
+    if args.batch_size != "auto" and args.batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1, not {args.batch_size}")
     if args.limit is not None and args.limit < 1:
         raise UsageError(f"--limit must be at least 1, not {args.limit}")
+    if args.skip < 0:
+        raise UsageError(f"--skip must be at least 0, not {args.skip}")
     if args.metrics is not None:
         resolve_metrics(args.metrics)  # a misspelt metric or method is told before a network is loaded
     choose_sources(args.methods)
+    engine = choose_engine(args.engine, args.ray_address, partial(rebuild, args, command))
     dataset = load_dataset(args.data or "samples", args.data_root, args.boxes)
     device = check_device(args.device)
     model = args.model or DEFAULT
-    classifier = load_classifier(model, layer=args.layer, weights=weights_for(model, args.weights), device=device)
+    own = [text for text in args.weights if model == args.judge or text.rpartition("=")[0] != args.judge]
+    classifier = load_classifier(model, layer=args.layer, weights=weights_for(model, own), device=device)
     if dataset.compose:
         composed, classifier = dataset.compose(classifier)
         dataset = dataclasses.replace(composed, name=dataset.name)
+    classifier = classifier.at(Precision(getattr(torch, args.dtype), args.channels_last, args.compile))
+    if args.batch_size == "auto":  # the workers of an engine get what was found
+        args.batch_size = find_batch(classifier, min(len(dataset.samples), args.limit or len(dataset.samples)))
     default = dataset.metrics or (WITH_BOXES if dataset.has("boxes") else DEFAULT_METRICS)
     metrics, timing = resolve_metrics(default if args.metrics is None else args.metrics, dataset)
+    judge = load_judge(args, classifier)
+    if judge:
+        metrics += tuple(judge.metric(metric) for metric in resolve_metrics(args.judged, dataset)[0])
     chosen = resolve_protocol(args, dataset, classifier)
     check_labels(dataset, classifier, chosen)
     sources = choose_sources(args.methods, protocol=chosen, controls=not args.no_controls, maps=args.maps)
     name = folder(classifier.name, dataset.name, chosen.name)
     return Request(
         classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics, sources=sources,
-        out=args.out or Path("results") / name, limit=args.limit, seed=args.seed, batch=args.batch_size,
-        timing=timing, force=args.force, compute=not args.stored, command=command,
+        out=args.out or Path("results") / name, limit=args.limit, skip=args.skip, judge=judge, seed=args.seed,
+        batch=args.batch_size, timing=timing, force=args.force, compute=not args.stored, command=command, engine=engine,
     )  # fmt: skip
+
+
+def rebuild(args: argparse.Namespace, command: str) -> Request:
+    """The same request in a worker's process, on the GPU that the worker has for itself."""
+    prepare_process()
+    load_plugins(args.plugin)
+    here = {"engine": "local", "device": torch.device(args.device).type}
+    return build_request(argparse.Namespace(**vars(args) | here), command)
 
 
 def load_plugins(files: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ def estimate(request: Request, sources: Sequence[Source], images: Mapping[str, i
 
     A backward pass counts as two forwards; `images` gives the images still to do by source label.
     """
-    scoring = sum({m.probe: m.probes(request.protocol) for m in request.metrics if m.probe}.values())
+    scoring = scoring_passes(request)
     costs = {source.label: source.cost(request.classifier) for source in sources if images[source.label]}
     if not costs:
         return "everything asked for is stored already"
@@ -27,6 +27,11 @@ def estimate(request: Request, sources: Sequence[Source], images: Mapping[str, i
     return "\n".join(
         ["to compute:", *lines, f"  ≈{total:,.0f} forward passes, about {duration(total * speed(request))}"]
     )
+
+
+def scoring_passes(request: Request) -> int:
+    """Forward passes an image and source for the metrics; those that share a probe share its passes."""
+    return sum({(m.probe, m.judge): m.probes(request.protocol) for m in request.metrics if m.probe}.values())
 
 
 @torch.inference_mode()

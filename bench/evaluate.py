@@ -14,6 +14,7 @@ from bench.core.explainer import MapOrder
 from bench.core.metric import Case, Explain, Metric, Scores, Value
 from bench.core.protocols import Protocol
 from bench.core.seeds import seed_for
+from bench.judge import Judge
 from bench.normalise import normalise, tied_share
 from bench.scorer import Scorer
 from bench.sources import Item, Source
@@ -27,6 +28,7 @@ class Setting:
     protocol: Protocol
     run_seed: int
     batch: int
+    judge: Judge | None = None
 
     def order(self, source: Source) -> MapOrder:
         return source.order if self.protocol.maps == "paper" else self.protocol.maps
@@ -80,7 +82,7 @@ def evaluate(
 
 
 def columns(values: Mapping[str, Value]) -> dict[str, Any]:
-    """Metric values as a row holds them: NAME, and NAME_vector for curves and pooled metrics."""
+    """Metric values by column as a row holds them: NAME, and NAME_vector for curves and pooled metrics."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         found[name] = value.value
@@ -103,8 +105,34 @@ def measure(
     clean: torch.Tensor,
     metrics: Sequence[Metric],
 ) -> list[dict[str, Value]]:
-    """Every metric's value for every case; metrics that share a probe share its scores."""
+    """Every metric's value for every case, by the metric's column."""
     found: list[dict[str, Value]] = [{} for _ in cases]
+    fill_scores(found, setting.classifier, setting.batch, cases, clean, [m for m in metrics if not m.judge])
+    if judged := [metric for metric in metrics if metric.judge]:
+        judge = setting.judge
+        if judge is None or {metric.judge for metric in judged} != {judge.key}:
+            raise ValueError("the metrics name another judge than the setting")
+        fill_scores(found, judge.classifier, setting.batch, cases, judge.clean(items, setting.batch), judged)
+    for metric in metrics:
+        for item, case, values in zip(items, cases, found, strict=True):
+            if metric.kind == "map":
+                values[metric.column] = as_value(metric.function(case))
+            elif metric.kind == "re-explain":
+                explain = explain_again(setting, source, item, case)
+                values[metric.column] = as_value(metric.function(case, explain, setting.classifier))
+    return found
+
+
+def fill_scores(
+    found: Sequence[dict[str, Value]],
+    classifier: Classifier,
+    batch: int,
+    cases: Sequence[Case],
+    clean: torch.Tensor,
+    metrics: Sequence[Metric],
+) -> None:
+    """Put every score metric's value for every case into `found`, by the answers of `classifier`; metrics that share a
+    probe share its scores."""
     probes = list(dict.fromkeys(metric.probe for metric in metrics if metric.probe))
     counts: list[int] = []
 
@@ -116,20 +144,12 @@ def measure(
                     counts[-1] += len(block)
                     yield block
 
-    parts = iter(Scorer(setting.classifier, setting.batch).score(derived()).split(counts)) if probes else iter(())
+    parts = iter(Scorer(classifier, batch).score(derived()).split(counts)) if probes else iter(())
     for case, log_p, values in zip(cases, clean, found, strict=True):
         probed = {probe: next(parts) for probe in probes}
         for metric in metrics:
             if metric.kind == "score" and metric.probe:
-                values[metric.name] = as_value(metric.function(Scores(log_p, probed[metric.probe], case)))
-            elif metric.kind == "map":
-                values[metric.name] = as_value(metric.function(case))
-    for metric in metrics:
-        if metric.kind == "re-explain":
-            for item, case, values in zip(items, cases, found, strict=True):
-                explain = explain_again(setting, source, item, case)
-                values[metric.name] = as_value(metric.function(case, explain, setting.classifier))
-    return found
+                values[metric.column] = as_value(metric.function(Scores(log_p, probed[metric.probe], case)))
 
 
 def as_value(value: float | Value) -> Value:

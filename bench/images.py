@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 import torch
 
+from bench.core.dataset import Sample
 from bench.core.errors import UsageError
 from bench.data.manifest import build_manifest
 from bench.data.pixels import load_image, load_mask, map_boxes
@@ -20,9 +21,9 @@ class Images:
     """One image set for every method: a file that cannot be decoded is named and left out for all."""
 
     def __init__(self, request: Request):
-        """Choose `request.limit` images and check every file. Raises UsageError when none is left."""
+        """Choose `request.limit` images after `request.skip`, check every file. Raises UsageError when none is left."""
         self.request = request
-        chosen = select(request.dataset, request.limit, request.seed)
+        chosen = select(request.dataset, request.limit, request.seed, request.skip)
         self.samples = {sample.id: sample for sample in chosen.samples}
         manifest = build_manifest(chosen)
         self.left_out = int((manifest.problem != "").sum())
@@ -44,16 +45,18 @@ class Images:
         for start in range(0, len(self.table), self.request.batch):
             yield self.table.iloc[start : start + self.request.batch]
 
-    def load(self, chunk: pd.DataFrame) -> list[Item]:
-        net, pixels = self.request.classifier, self.request.protocol.pixels
-        rounded = self.request.protocol.boxes == "clipped"
-        items = []
-        for row in chunk.itertuples():
-            sample = self.samples[row.id]
-            image = load_image(sample, pixels, net.input_size, net.interpolation).to(net.device, net.dtype)
-            boxes = None
-            if sample.boxes:
-                boxes = map_boxes(sample.boxes, (int(row.width), int(row.height)), pixels, net.input_size, rounded)
-            mask = load_mask(sample.mask(), pixels, net.input_size) if sample.mask else None
-            items.append(Item(row.id, row.digest, torch.as_tensor(image), sample.label, boxes, mask))
-        return items
+
+def load_items(request: Request, samples: Mapping[str, Sample], chunk: pd.DataFrame) -> list[Item]:
+    """The images of some rows of the list, decoded, on the classifier's device; `samples` by id."""
+    net, pixels = request.classifier, request.protocol.pixels
+    rounded = request.protocol.boxes == "clipped"
+    items = []
+    for row in chunk.itertuples():
+        sample = samples[row.id]
+        image = load_image(sample, pixels, net.input_size, net.interpolation).to(net.device, net.dtype)
+        boxes = None
+        if sample.boxes:
+            boxes = map_boxes(sample.boxes, (int(row.width), int(row.height)), pixels, net.input_size, rounded)
+        mask = load_mask(sample.mask(), pixels, net.input_size) if sample.mask else None
+        items.append(Item(row.id, row.digest, torch.as_tensor(image), sample.label, boxes, mask))
+    return items

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.core.seeds import content_hash
 from bench.images import Images
+from bench.judge import Judge
 from bench.request import Request
 from bench.timing import device_name
 
@@ -37,6 +38,13 @@ def own_version() -> str:
     return f"{version} ({commit.stdout.strip()}{'+' if edited.stdout.strip() else ''})"
 
 
+def judge_facts(judge: Judge | None) -> dict[str, Any]:
+    if judge is None:
+        return {}
+    net = judge.classifier
+    return {"judge": net.name, "judge weights": net.origin, "judge weights sha256": net.digest}
+
+
 def provenance(request: Request, images: Images) -> dict[str, Any]:
     """Facts that stand under every table and in `run.json`."""
     net, digests = request.classifier, images.table.digest
@@ -47,8 +55,10 @@ def provenance(request: Request, images: Images) -> dict[str, Any]:
         "target layer": net.layer,
         "weights": net.origin,
         "weights sha256": net.digest,
+        **judge_facts(request.judge),
         "data": request.dataset.name,
         "images": len(digests),
+        **({"images skipped": request.skip} if request.skip else {}),
         "images sha256": content_hash(*sorted(digests)),
         "images left out": images.left_out,
         "seed": request.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,7 +14,11 @@ from bench.core.metric import Metric
 from bench.core.protocols import Protocol
 from bench.core.seeds import content_hash
 from bench.evaluate import Setting
+from bench.judge import Judge
 from bench.sources import Source
+
+if TYPE_CHECKING:
+    from bench.engine.unit import Engine
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,10 @@ class Request:
     sources: tuple[Source, ...]
     out: Path
     limit: int | None = None
+    skip: int = 0
+    """Images left out, from the first on in the order of the limit."""
+    judge: Judge | None = None
+    """Who scores the metrics of `metrics` that name a judge."""
     seed: int = 0
     batch: int = 20
     timing: bool = True
@@ -34,17 +43,19 @@ class Request:
     compute: bool = True
     """False makes the tables of what is stored and computes nothing."""
     command: str = ""
+    engine: Engine | None = None
+    """Who carries out the units of work; None for this process alone."""
 
     @property
     def setting(self) -> Setting:
-        return Setting(self.classifier, self.protocol, self.seed, self.batch)
+        return Setting(self.classifier, self.protocol, self.seed, self.batch, self.judge)
 
     def clean_key(self, digest: str) -> str:
         """Key of the untouched image's log-probabilities; `digest` is the sha256 of the image file."""
         net = self.classifier
         return content_hash(
             "clean", digest, net.name, net.digest, net.input_size, net.interpolation, net.mean.tolist(),
-            net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__,
+            net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__, *net.scoring_key,
         )  # fmt: skip
 
     def score_key(self, source: Source, sample: Sample, digest: str) -> str:

@@ -16,6 +16,9 @@ from bench.store import Store, write_atomic
 from bench.tables.leaderboard import REFERENCE, Leaderboard, MethodRow, build_leaderboard
 from bench.timing import stored_timings
 
+ENDS = ("", "_vector")
+"""What a row holds of a metric: its value and, for curves and pooled metrics, the vector behind it."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -42,7 +45,7 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
             parts.append(part.assign(method=source.label, image=[keys[key] for key in part.index]))
     if not parts:
         return pd.DataFrame({"key": [], "method": [], "image": []})
-    scores = pd.concat(parts)
+    scores = pd.concat(parts).rename(columns={m.column + end: m.name + end for m in request.metrics for end in ENDS})
     for metric in request.metrics:
         if metric.name in scores:
             current = np.array([metric.tag in have for have in scores.have])

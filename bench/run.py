@@ -1,26 +1,29 @@
-"""A run: jobs for what is not stored yet, the timing pass, and the leaderboard of what was asked."""
+"""A run: units of work for what is not stored yet, the timing pass, and the leaderboard of what was asked."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from bench.core.errors import Skip
+from bench.budget import Budget, error_budget, facts, stated
+from bench.engine.local import LocalEngine
+from bench.engine.unit import Answer, Unit
+from bench.engine.worker import Worker
 from bench.estimate import estimate
-from bench.evaluate import evaluate
 from bench.images import Images
 from bench.request import Request
 from bench.results import Outcome, leaderboard
-from bench.scorer import Scorer
 from bench.sources import Item, Source
 from bench.store import Store, missing, write_json
-from bench.timing import device_name, time_sources
+from bench.timing import time_sources
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class Finished:
     images: Images
     store: Store
     outcomes: dict[str, Outcome]
+    budget: Budget | None = None
 
     @property
     def failed(self) -> bool:
@@ -41,9 +45,9 @@ class Finished:
 def run(request: Request) -> bool:
     """Carry out a request, print its leaderboard and write it to `request.out`; returns whether some method failed."""
     finished = carry_out(request)
-    table = leaderboard(request, finished.images, finished.store, finished.outcomes)
+    table = stated(leaderboard(request, finished.images, finished.store, finished.outcomes), finished.budget)
     table.write(request.out)
-    write_json(request.out / "run.json", dict(table.provenance))
+    write_json(request.out / "run.json", dict(table.provenance) | facts(finished.budget))
     print(table.text())
     return finished.failed
 
@@ -51,6 +55,7 @@ def run(request: Request) -> bool:
 def carry_out(request: Request) -> Finished:
     """Compute what is asked for and not stored yet, the timing pass included."""
     images, store = Images(request), Store(request.out)
+    budget = error_budget(request, images, store)
     outcomes = {source.label: applicable(source, request, images) for source in request.sources}
     active = [source for source in request.sources if outcomes[source.label].status == "ok"]
     if request.compute:
@@ -60,7 +65,7 @@ def carry_out(request: Request) -> Finished:
         if request.timing:
             first = images.table.iloc[: max(request.batch, 20)]
             time_sources(request, store, active, lambda: state.load(first))
-    return Finished(images, store, outcomes)
+    return Finished(images, store, outcomes, budget)
 
 
 def applicable(source: Source, request: Request, images: Images) -> Outcome:
@@ -81,9 +86,12 @@ class State:
     store: Store
     outcomes: dict[str, Outcome]
     log_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+    """By content key of the untouched image."""
+    ended: dict[str, int] = field(default_factory=dict)
+    """Label of a source that failed, to the chunk on which it did."""
 
     def compute(self, sources: Sequence[Source]) -> None:
-        """Every job that adds something: chunk by chunk, all sources on the same decoded images."""
+        """Every unit that adds something, by the request's engine."""
         request = self.request
         if not request.force:
             self.log_probabilities.update(self.store.rows("clean").get("log_probabilities", {}))
@@ -91,60 +99,77 @@ class State:
         tags = {metric.tag for metric in request.metrics}
         gaps = {s.label: missing(stored, self.keys(s, self.images.table), tags) for s in sources}
         print(estimate(request, sources, {label: len(keys) for label, keys in gaps.items()}), flush=True)
-        todo = sum(map(len, gaps.values()))
-        with tqdm(total=todo, unit="map", disable=not todo, dynamic_ncols=True) as bar:
-            for chunk in self.images.chunks():
-                jobs = [s for s in sources if not gaps[s.label].keys().isdisjoint(self.keys(s, chunk))]
-                if not jobs:
-                    continue
-                items, clean = self.load(chunk)
-                for source in jobs:
-                    bar.set_description(source.label)
-                    if self.outcomes[source.label].status == "ok":
-                        self.job(source, self.keys(source, chunk), items, clean, gaps[source.label])
-                    bar.update(len(gaps[source.label].keys() & set(self.keys(source, chunk))))
+        units = list(self.units(sources, gaps))
+        if not units:
+            return
+        engine = request.engine or LocalEngine()
+        with (
+            tqdm(total=sum(map(len, gaps.values())), unit="map", dynamic_ncols=True) as bar,
+            closing(engine.carry_out(request, units, self.wanted)) as answers,
+        ):
+            for unit, answer in answers:
+                bar.set_description(unit.source)
+                self.keep_clean(unit.images, answer.clean)
+                if answer.outcome.status == "ok":
+                    self.keep(unit, answer, gaps[unit.source])
+                else:
+                    self.end(unit, answer)
+                bar.update(len(gaps[unit.source].keys() & set(unit.keys)))
+
+    def units(self, sources: Sequence[Source], gaps: Mapping[str, Mapping[str, set[str]]]) -> Iterator[Unit]:
+        """Chunk by chunk, every source of which a row lacks a metric: `gaps` has the lacking metrics' tags, by source
+        and key. Each unit has the whole chunk, and every metric that one of its rows lacks."""
+        for chunk in self.images.chunks():
+            place, clean = int(chunk.index[0]), self.known(chunk)
+            for source in sources:
+                keys = self.keys(source, chunk)
+                lacking = set().union(*(gaps[source.label].get(key, ()) for key in keys))
+                if lacking:
+                    metrics = tuple(metric.tag for metric in self.request.metrics if metric.tag in lacking)
+                    yield Unit(source.label, place, chunk, tuple(keys), metrics, clean)
 
     def keys(self, source: Source, table: pd.DataFrame) -> list[str]:
         return [self.request.score_key(source, self.images.samples[row.id], row.digest) for row in table.itertuples()]
 
+    def known(self, chunk: pd.DataFrame) -> tuple[np.ndarray, ...] | None:
+        """The images' log-probabilities, if none is lacking."""
+        found = [self.log_probabilities.get(self.request.clean_key(digest)) for digest in chunk.digest]
+        present = tuple(log_p for log_p in found if log_p is not None)
+        return present if len(present) == len(found) else None
+
     def load(self, chunk: pd.DataFrame) -> tuple[list[Item], torch.Tensor]:
         """The chunk's images and their (B, C) float64 log-probabilities, from the store where it has them."""
-        items = self.images.load(chunk)
-        keys = [self.request.clean_key(item.digest) for item in items]
-        if not all(key in self.log_probabilities for key in keys):
-            scorer = Scorer(self.request.classifier, self.request.batch)
-            scores = scorer.score([item.image[None] for item in items]).numpy()
-            rows = [{"key": key, "have": ["clean"], "image": item.id, "log_probabilities": log_p}
-                    for key, item, log_p in zip(keys, items, scores, strict=True)]  # fmt: skip
-            self.store.add("clean", rows)
-            self.log_probabilities.update(zip(keys, scores, strict=True))
-        return items, torch.from_numpy(np.stack([self.log_probabilities[key] for key in keys]))
+        items, clean = self.worker.load(chunk, self.known(chunk))
+        self.keep_clean(chunk, tuple(clean.numpy()))
+        return items, clean
 
-    def job(
-        self, source: Source, keys: list[str], items: list[Item], clean: torch.Tensor, gaps: dict[str, set[str]]
-    ) -> None:
-        """One source on one chunk; a failure ends this source and nothing else.
+    @cached_property
+    def worker(self) -> Worker:
+        return Worker(self.request)
 
-        All images of the chunk are computed, so that each keeps its place in every batch; what lacked is stored.
-        """
-        wanted = set().union(*(gaps.get(key, ()) for key in keys))
-        metrics = [metric for metric in self.request.metrics if metric.tag in wanted]
-        try:
-            rows, maps = evaluate(self.request.setting, source, items, clean, metrics)
-        except Skip as reason:
-            outcome = Outcome("skipped", str(reason))
-        except (torch.OutOfMemoryError, MemoryError):
-            outcome = Outcome(
-                "out of memory", f"with batches of {self.request.batch} images; try a smaller --batch-size"
-            )
-        except Exception as error:
-            log.debug("%s failed", source.label, exc_info=True)
-            outcome = Outcome("failed", " ".join(f"{type(error).__name__}: {error}".split()))
-        else:
-            facts = {"method": source.label, "batch": self.request.batch, "device": device_name(clean.device)}
-            new = [key for key in keys if key in gaps]
-            by_key = {key: {"key": key, **facts, **row} for key, row in zip(keys, rows, strict=True)}
-            self.store.add("scores", [by_key[key] for key in new], {key: maps[by_key[key]["image"]] for key in new})
+    def wanted(self, unit: Unit) -> bool:
+        """A failure ends its source from that chunk on, and nothing else: the same in any order."""
+        return unit.chunk < self.ended.get(unit.source, unit.chunk + 1)
+
+    def keep_clean(self, chunk: pd.DataFrame, clean: Sequence[np.ndarray] | None) -> None:
+        """Store log-probabilities that are not stored yet."""
+        if clean is None or self.known(chunk):
             return
-        self.outcomes[source.label] = outcome
-        tqdm.write(f"{source.label}: {outcome.status}: {outcome.reason}")
+        keys = [self.request.clean_key(digest) for digest in chunk.digest]
+        self.store.add("clean", [{"key": key, "have": ["clean"], "image": image, "log_probabilities": log_p}
+                                 for key, image, log_p in zip(keys, chunk.id, clean, strict=True)])  # fmt: skip
+        self.log_probabilities.update(zip(keys, clean, strict=True))
+
+    def keep(self, unit: Unit, answer: Answer, gaps: Mapping[str, set[str]]) -> None:
+        """Store the rows that lacked something, and their maps."""
+        by_key = {key: {"key": key, **row} for key, row in zip(unit.keys, answer.rows, strict=True)}
+        new = [key for key in unit.keys if key in gaps]
+        maps = {key: answer.maps[by_key[key]["image"]] for key in new}
+        self.store.add("scores", [by_key[key] for key in new], maps)
+
+    def end(self, unit: Unit, answer: Answer) -> None:
+        """What ended a source: of several failures the one on the earliest chunk."""
+        if self.wanted(unit):
+            log.debug("%s failed\n%s", unit.source, answer.traceback)
+            tqdm.write(f"{unit.source}: {answer.outcome.status}: {answer.outcome.reason}")
+            self.outcomes[unit.source], self.ended[unit.source] = answer.outcome, unit.chunk

@@ -19,17 +19,22 @@ class Scorer:
     def __init__(self, classifier: Classifier, batch: int):
         self.classifier = classifier
         size = classifier.input_size
-        self.buffer = torch.zeros(batch, 3, size, size, device=classifier.device, dtype=classifier.dtype)
+        blank = torch.zeros(batch, 3, size, size, device=classifier.device, dtype=classifier.dtype)
+        self.buffer = blank.to(memory_format=classifier.precision.layout)
 
     @torch.inference_mode()
     def score(self, stream: Iterable[torch.Tensor]) -> torch.Tensor:
-        """(n, 3, S, S) blocks of images in [0, 1] to (Σ n, C) float64 log-probabilities on the CPU."""
-        logits, filled = [], 0
+        """(n, 3, S, S) blocks of images in [0, 1] to (Σ n, C) float64 log-probabilities on the CPU.
+
+        Nothing waits for the device before the stream has ended.
+        """
+        logits, filled, batch = [], 0, len(self.buffer)
         for block in stream:
-            for image in block:
-                self.buffer[filled] = image
-                filled += 1
-                if filled == len(self.buffer):
+            for start in cuts(len(block), batch - filled, batch):
+                part = block[start : start + batch - filled]
+                self.buffer[filled : filled + len(part)] = part
+                filled += len(part)
+                if filled == batch:
                     logits.append(self.classifier.score(self.buffer))
                     filled = 0
         if filled:
@@ -38,3 +43,8 @@ class Scorer:
         if not logits:
             return torch.zeros(0, self.classifier.num_classes, dtype=torch.float64)
         return torch.cat(logits).cpu().double().log_softmax(1)
+
+
+def cuts(length: int, room: int, batch: int) -> list[int]:
+    """Where the parts of a block begin, the first of which fills the room left and every further one a batch."""
+    return [0, *range(room, length, batch)] if length else []

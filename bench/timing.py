@@ -95,7 +95,7 @@ def timing_key(request: Request, source: Source, batch: int) -> str:
     net = request.classifier
     learned = source.learned(net)
     return content_hash("timing", source.key(""), net.name, net.digest, net.layer, net.dtype, net.input_size, batch,
-                        device_name(net.device), torch.__version__,
+                        device_name(net.device), torch.__version__, *net.scoring_key,
                         *([learned.digest] if learned else []))  # fmt: skip
 
 

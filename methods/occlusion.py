@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
-from methods._captum import CHUNK, attribute_singly
+from methods._captum import CHUNK, attribute
 
 
 def geometry(side: int, window: float, stride: float) -> tuple[int, int]:
@@ -31,14 +31,16 @@ def occlusion(
 ) -> Tensor:
     """(B, H, W) signed: at each pixel the mean of f_c(x) - f_c(x with a black square) over the squares that cover it.
 
-    `window` and `stride` are fractions of the image's side; the last squares of a row may reach beyond the image.
+    `window` and `stride` are fractions of the image's side; the last squares of a row may reach beyond the image. The
+    squares of half a CHUNK of images and less go through the classifier together, CHUNK occluded images at a time.
     """
     side, step = geometry(images.shape[-1], window, stride)
     method = Occlusion(classifier.module)
 
     @torch.no_grad()
-    def run(image: Tensor, target: Tensor) -> Tensor:
-        return method.attribute(image.detach(), (3, side, side), (3, step, step), 0, target,
-                                perturbations_per_eval=CHUNK)  # fmt: skip
+    def run(images: Tensor, targets: Tensor) -> Tensor:
+        return method.attribute(images.detach(), (3, side, side), (3, step, step), 0, targets,
+                                perturbations_per_eval=CHUNK // len(images))  # fmt: skip
 
-    return attribute_singly(classifier, images, targets, run)[:, 0]
+    parts = zip(images.split(CHUNK // 2), targets.split(CHUNK // 2), strict=True)
+    return torch.cat([attribute(classifier, *part, run) for part in parts])[:, 0]

@@ -24,8 +24,11 @@ def passes(classifier: Classifier, *, steps: int = 100, **_: object) -> Passes:
 
 
 def mix(A: Tensor, u: Tensor) -> Tensor:
-    """(B, h, w) convex combination Σ_k softmax(u)_k A_k of maps (B, K, h, w), u (B, K)."""
-    return torch.einsum("bk,bkhw->bhw", u.softmax(1), A)
+    """(B, h, w) convex combination Σ_k softmax(u)_k A_k of maps (B, K, h, w), u (B, K).
+
+    A plain sum: a product of matrices rounds an image otherwise in another batch, and Adam blows rounding up.
+    """
+    return (u.softmax(1)[:, :, None, None] * A).sum(1)
 
 
 def _min_max(S: Tensor, eps: float) -> Tensor:
@@ -76,36 +79,40 @@ def opti_cam(
     (margin), the log-probability (cross-entropy).
 
     With `early_stop`, every steps // 10 steps an image whose loss exceeds that of its previous check ends with the
-    variables of that previous check. Images are optimised one at a time: Adam blows rounding up, and the rounding of a
-    batch depends on its size. `legacy` is the authors' code: the loss summed over the batch decides for all its images
-    at once, which end with the variables of this check, and n has no guard against constant maps (NaN).
+    variables of that previous check, and is not passed any more. The images of a batch are optimised at once, each by
+    its own loss, its own moments and its own stop. `legacy` is the authors' code: the loss summed over the batch
+    decides for all its images at once, which end with the variables of this check, and n has no guard against constant
+    maps (NaN).
     """
     check_targets(classifier, targets)
-    eps = 0.0 if legacy else EPS
     mask_of, loss_of, every = NORMALISATIONS[normalisation], LOSSES[objective], max(1, steps // 10)
-
-    def optimise(images: Tensor, targets: Tensor) -> Tensor:
-        """The maps of images that stop together."""
-        with torch.no_grad():
-            features, rest = classifier.trunk(images)
-            clean = classifier.head(features, rest)
-        A = features.relu()
-        u = torch.full(A.shape[:2], init, dtype=A.dtype, device=A.device, requires_grad=True)
-        adam = torch.optim.Adam([u], lr=lr)
-        # An empty map only scales S, which n undoes: its gradient is rounding noise, which Adam would blow up to steps.
-        felt = (A.amax((2, 3)) > 0) | (normalisation == "sigmoid")
-        previous, checked = torch.inf, u.detach().clone()
-        for step in range(steps):
-            maps = F.interpolate(mix(A, u)[:, None], images.shape[-2:], mode="bilinear")
-            logits = classifier.logits(images * mask_of(maps[:, 0], eps)[:, None])
-            loss = loss_of(logits, targets, clean).sum()
-            if early_stop and step % every == 0:
-                if loss.item() > previous:
-                    return mix(A, u.detach() if legacy else checked)
-                previous, checked = loss.item(), u.detach().clone()
-            u.grad = torch.autograd.grad(loss, u)[0] * felt
-            adam.step()
-        return mix(A, u.detach())
-
-    together = len(images) if legacy else 1
-    return torch.cat([optimise(*part) for part in zip(images.split(together), targets.split(together), strict=True)])
+    eps = 0.0 if legacy else EPS
+    with torch.no_grad():
+        features, rest = classifier.trunk(images)
+        clean = classifier.head(features, rest)
+    A = features.relu()
+    u = torch.full(A.shape[:2], init, dtype=A.dtype, device=A.device, requires_grad=True)
+    adam = torch.optim.Adam([u], lr=lr)
+    # An empty map only scales S, which n undoes: its gradient is rounding noise, which Adam would blow up to steps.
+    felt = (A.amax((2, 3)) > 0) | (normalisation == "sigmoid")
+    drawn, active = A.new_empty(A[:, 0].shape), torch.arange(len(A), device=A.device)
+    previous, checked = A.new_full((len(A),), torch.inf), u.detach().clone()
+    for step in range(steps):
+        maps = F.interpolate(mix(A, u[active])[:, None], images.shape[-2:], mode="bilinear")
+        logits = classifier.logits(images * mask_of(maps[:, 0], eps)[:, None])
+        loss = loss_of(logits, targets, clean)
+        if early_stop and step % every == 0:
+            reached = loss.detach().sum().expand_as(loss) if legacy else loss.detach()
+            last, worse = u.detach()[active], reached > previous
+            if worse.any():
+                drawn[active[worse]] = mix(A[worse], (last if legacy else checked)[worse])
+                active, A, images, targets, clean, loss, reached, last = (
+                    rows[~worse] for rows in (active, A, images, targets, clean, loss, reached, last)
+                )
+                if not len(active):
+                    return drawn
+            previous, checked = reached, last
+        u.grad = torch.autograd.grad(loss.sum(), u)[0] * felt
+        adam.step()
+    drawn[active] = mix(A, u.detach()[active])
+    return drawn

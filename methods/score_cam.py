@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.core.classifier import Classifier
 from bench.core.explainer import explainer
 from bench.core.perturb import fill
-from methods._common import check_targets, pass_per_channel
+from methods._common import check_targets, of_targets, pass_per_channel
 
 Variant = Literal["paper", "official", "pytorch-grad-cam", "castream", "torch-cam"]
 
@@ -51,34 +51,47 @@ def score_cam(
     """S = Σ_k w_k A_k with w = softmax_k(f_c(x · M_k) - f_c(black)), M_k the up-sampled map A_k after min-max.
 
     The constant f_c(black) cancels in the softmax, so that no pass is spent on it. Constant maps have no M_k and weigh
-    nothing. The other variants are those of `READINGS`: the authors' code, pytorch-grad-cam, CA-Stream and torch-cam.
-    `chunk` masked images go through the classifier at a time.
+    nothing; equal maps of an image are scored once. The other variants are those of `READINGS`: the authors' code,
+    pytorch-grad-cam, CA-Stream and torch-cam. `chunk` masked images, of whichever images, go through the classifier at
+    a time; their masks are made then.
     """
     check_targets(classifier, targets)
     reading = READINGS[variant]
     A = classifier.features(images)
-    weights = torch.stack([
-        _weights(classifier, image, maps, int(target), reading, chunk)
-        for image, maps, target in zip(images, A, targets, strict=True)
-    ])  # fmt: skip
+    maps, owner, place = _distinct(A)
+    live = torch.ones_like(owner, dtype=torch.bool)
+    if reading.eps is None:
+        live = maps.amax((1, 2)) != maps.amin((1, 2))
+    u = A.new_full(owner.shape, -torch.inf if reading.softmax else 0)
+    if live.any():
+        u[live] = _scores(classifier, images, targets, maps[live], owner[live], reading, chunk).to(u)
+    weights = u[place]
+    if reading.softmax:
+        weights = weights.softmax(1).nan_to_num(0)  # NaN where every map is constant
     return torch.einsum("bk,bkhw->bhw", weights, A)
 
 
-def _weights(classifier: Classifier, image: Tensor, maps: Tensor, target: int, reading: Reading, chunk: int) -> Tensor:
-    """(K,) weights of the maps (K, h, w) of one image."""
-    background = fill(image, reading.background, classifier.mean)
-    scores = []
-    for part in maps.split(chunk):
-        masks = _masks(part, image.shape[-2:], reading)[:, None]
-        logits = classifier.logits(background + masks * (image - background))
-        scores.append((logits.softmax(1) if reading.probability else logits)[:, target])
-    u = torch.cat(scores)
-    dead = maps.amax((1, 2)) == maps.amin((1, 2))
-    if reading.eps is not None:
-        dead = torch.zeros_like(dead)
-    if not reading.softmax:
-        return u.masked_fill(dead, 0)
-    return u.masked_fill(dead, -torch.inf).softmax(0).nan_to_num(0)  # NaN where every map is constant
+def _distinct(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The maps (n, h, w) that differ among those of one image in A (B, K, h, w), the image (n,) of each, and the place
+    (B, K) that each map of A has among the n."""
+    found = [torch.unique(maps, dim=0, return_inverse=True) for maps in A]
+    counts = torch.tensor([len(maps) for maps, _ in found], device=A.device)
+    owner = torch.arange(len(A), device=A.device).repeat_interleave(counts)
+    place = torch.stack([inverse for _, inverse in found]) + (counts.cumsum(0) - counts)[:, None]
+    return torch.cat([maps for maps, _ in found]), owner, place
+
+
+def _scores(
+    classifier: Classifier, images: Tensor, targets: Tensor, maps: Tensor, owner: Tensor, reading: Reading, chunk: int
+) -> Tensor:
+    """(n,) scores of image `owner[j]` (n,) under the mask of `maps[j]` (n, h, w), for its class."""
+    background = fill(images[0], reading.background, classifier.mean)
+    contrast, scores = images - background, list[Tensor]()
+    for part, of in zip(maps.split(chunk), owner.split(chunk), strict=True):
+        masks = _masks(part, images.shape[-2:], reading)[:, None]
+        logits = classifier.logits(torch.addcmul(background, masks, contrast[of]))
+        scores.append(of_targets(logits.softmax(1) if reading.probability else logits, targets[of]))
+    return torch.cat(scores)
 
 
 def _masks(maps: Tensor, size: tuple[int, ...], reading: Reading) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import pandas as pd
 import pytest
 
 from bench.core.dataset import Dataset, Sample
@@ -71,6 +72,36 @@ def test_without_labels():
 def test_a_limit_below_one_is_refused():
     with pytest.raises(UsageError, match="at least 1"):
         select(a_set(), 0)
+
+
+@pytest.mark.parametrize("taken", range(1, sum(SIZES)))
+def test_a_limit_and_a_skip_of_the_same_number_part_the_images_in_two(taken):
+    order = ids(select(a_set(), seed=2))
+    assert ids(select(a_set(), taken, 2)) == order[:taken]
+    assert ids(select(a_set(), None, 2, skip=taken)) == order[taken:]
+
+
+def test_a_limit_counts_from_behind_what_is_skipped():
+    order = ids(select(a_set()))
+    assert ids(select(a_set(), 4, 0, skip=10)) == order[10:14]
+    assert ids(select(a_set(), 100, 0, skip=10)) == order[10:]
+
+
+def test_a_manifest_is_skipped_like_a_data_set():
+    samples = a_set().samples
+    rows = pd.DataFrame({"id": [s.id for s in samples], "label": [s.label for s in samples], "problem": ""})
+    assert list(select(rows, 5, 1, skip=3)["id"]) == ids(select(a_set(), 5, 1, skip=3))
+
+
+@pytest.mark.parametrize("skip", [sum(SIZES), 1000])
+def test_a_skip_that_leaves_nothing_is_refused(skip):
+    with pytest.raises(UsageError, match=f"--skip {skip} leaves none of {sum(SIZES)} images"):
+        select(a_set(), None, 0, skip)
+
+
+def test_a_negative_skip_is_refused():
+    with pytest.raises(UsageError, match="at least 0"):
+        select(a_set(), None, 0, -1)
 
 
 def test_equal_ids_are_refused():

@@ -15,7 +15,6 @@ from safetensors import safe_open
 from bench.classifiers import load_classifier
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
-from bench.core.seeds import seed_for
 from bench.data import load_dataset, load_image
 from methods.decoder import checkpoint
 from methods.decoder.architecture import Decoder, min_max
@@ -397,8 +396,7 @@ def test_random_numbers_of_a_step_are_its_own(toy, tmp_path):
     for name in ("share", "background"):
         assert torch.equal(first[name], again[name])
         assert not torch.equal(first[name], later[name])
-    generator = torch.Generator().manual_seed(seed_for(0, "step", 0))
-    assert torch.equal(first["share"], torch.rand(5, generator=generator))
+    assert sorted((5 * first["share"]).long().tolist()) == [0, 1, 2, 3, 4]  # one in each fifth of the curves
 
 
 @pytest.mark.parametrize(

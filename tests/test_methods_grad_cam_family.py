@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,10 @@ from torch import Tensor
 
 import methods  # noqa: F401
 from bench.core.classifier import Classifier
+from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
+from bench.normalise import normalise
+from bench.sources import ExplainerSource
 from tests.toys import photo, toy_classifier
 
 KINDS = ("gap_linear", "deep_head", "signed_features", "tokens", "residual_bypass")
@@ -113,3 +118,39 @@ def test_hires_cam_is_complete_on_a_net_of_pooling_and_one_linear_layer() -> Non
     bias = classifier.linear[1][TARGETS]
     logits = classifier.logits(images)[range(3), TARGETS]
     torch.testing.assert_close(draw("hires-cam", classifier, images).sum((1, 2)) + bias, logits, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["positive", "two-step"])
+@pytest.mark.parametrize("gamma", [0.3, 0.5, 2.0, 3.7])
+@pytest.mark.parametrize("kind", ["deep_head", "tokens"])
+def test_gamma_is_the_power_of_the_normalised_map_and_keeps_the_order_of_pixels(kind, gamma, order) -> None:
+    classifier, images = toy_classifier(kind, dtype=torch.float64), photo(3).double()
+    plain, _ = normalise(draw("grad-cam", classifier, images), 32, order)
+    powered, _ = normalise(draw("grad-cam", classifier, images, gamma=gamma), 32, order)
+    np.testing.assert_allclose(powered, np.power(plain.numpy(), gamma), atol=1e-6)
+    assert (powered - plain).abs().max() > 0.05
+    for before, after in zip(plain.flatten(1), powered.flatten(1), strict=True):
+        ascending = before.argsort()
+        step, powered_step = before[ascending].diff(), after[ascending].diff()
+        assert (step > 1e-9).sum() > 100
+        assert (powered_step[step > 1e-9] > 0).all()
+        assert (after[before == 0] == 0).all()
+
+
+def test_gamma_1_is_grad_cam_with_the_key_of_rows_stored_before_there_was_a_gamma() -> None:
+    classifier, images = toy_classifier("deep_head"), photo(3)
+    assert torch.equal(draw("grad-cam", classifier, images, gamma=1.0), draw("grad-cam", classifier, images))
+    version = importlib.metadata.version("grad-cam")
+    for text in ("grad-cam", "grad-cam(gamma=1)"):
+        source = ExplainerSource(EXPLAINERS.spec(text))
+        assert source.key("") == f"grad-cam v1 grad-cam {version}"
+        assert source.label == "grad-cam"
+    assert ExplainerSource(EXPLAINERS.spec("grad-cam(gamma=0.5)")).key("") == (
+        f"grad-cam(gamma=0.5) v1 grad-cam {version}"
+    )
+
+
+@pytest.mark.parametrize("gamma", [0.0, -1.0, float("inf"), float("nan")])
+def test_gamma_must_be_positive_and_finite(gamma: float) -> None:
+    with pytest.raises(UsageError, match="gamma must be positive and finite"):
+        draw("grad-cam", toy_classifier("deep_head"), photo(3), gamma=gamma)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 import torch
 
 from bench.core.errors import UsageError
-from bench.core.registry import Registry, load_file, split_list
+from bench.core.registry import LATER, Registry, load_file, split_list
 from bench.core.seeds import content_hash, forked_rng, seed_for
 
 
@@ -35,6 +35,17 @@ def test_a_spec_carries_typed_parameters(registry):
 def test_seeds_belong_to_the_harness(registry):
     with pytest.raises(UsageError, match="no parameter 'seeds'"):
         registry.spec("my-method(seeds=1)")
+
+
+def test_a_later_parameter_leaves_the_keys_at_its_default_as_they_were(registry):
+    def grown(images, *, steps: int = 50, gamma: Annotated[float, LATER] = 1.0):
+        return images
+
+    registry.add("grown", grown, signature_of=grown)
+    assert registry.spec("grown").key == registry.spec("grown(gamma=1)").key == "grown(steps=50)"
+    assert registry.spec("grown(gamma=2)").key == "grown(gamma=2.0,steps=50)"
+    assert registry.spec("grown").params == {"steps": 50, "gamma": 1.0}
+    assert str(registry["grown"].parameters["gamma"]) == "gamma: float = 1.0"
 
 
 def test_equal_specs_have_equal_keys_and_short_labels(registry):

@@ -150,6 +150,19 @@ def test_a_smaller_limit_is_a_subset_and_a_larger_one_adds_only_what_is_new(phot
     }
 
 
+def test_skipped_images_are_those_of_the_limit_and_the_tables_say_so(photos, tmp_path):
+    few = ("--no-controls", "--metrics", "AD")
+    assert main(command(photos, tmp_path / "chosen", *few, "--limit", "6", methods="grad-cam")) == 0
+    assert main(command(photos, tmp_path / "rest", *few, "--skip", "6", methods="grad-cam")) == 0
+    chosen, rest = (set(pd.read_csv(tmp_path / name / "images.csv").id) for name in ("chosen", "rest"))
+    assert len(chosen | rest) == 14
+    assert not chosen & rest
+    assert json.loads((tmp_path / "rest" / "run.json").read_text())["images skipped"] == 6
+    assert "images skipped" not in json.loads((tmp_path / "chosen" / "run.json").read_text())
+    for name in ("leaderboard.md", "leaderboard.tex"):
+        assert "8 images, the first 6 skipped" in (tmp_path / "rest" / name).read_text()
+
+
 def test_adding_a_method_or_a_metric_computes_only_what_is_new(photos, tmp_path):
     assert main(command(photos, tmp_path, "--no-controls", methods="grad-cam")) == 0
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").iterdir()}
@@ -346,6 +359,8 @@ def test_the_timing_pass_stands_apart_and_is_kept(photos, tmp_path):
         (["--target", "seven"], "is no class"),
         (["--batch-size", "0"], "at least 1"),
         (["--limit", "0"], "at least 1"),
+        (["--skip", "-1"], "at least 0"),
+        (["--skip", "14"], "--skip 14 leaves none of 14 images"),
         (["--device", "cuda:99"], "cannot be used"),
         (["--data-root", "nowhere"], "nowhere"),
         (["--plugin", "nowhere.py"], "no such Python file"),
@@ -409,9 +424,9 @@ def test_an_installed_package_brings_its_explainer(photos, tmp_path):
 
 
 def test_an_interrupt_keeps_what_is_finished(photos, tmp_path, monkeypatch, capsys):
-    from bench import run
+    from bench.engine import worker
 
-    real, calls = run.evaluate, []
+    real, calls = worker.evaluate, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -419,23 +434,23 @@ def test_an_interrupt_keeps_what_is_finished(photos, tmp_path, monkeypatch, caps
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(run, "evaluate", interrupted)
+    monkeypatch.setattr(worker, "evaluate", interrupted)
     assert main(command(photos, tmp_path)) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
     assert len(list((tmp_path / "scores").iterdir())) == 2
 
 
 def test_out_of_memory_is_a_status_of_one_method(photos, tmp_path, monkeypatch):
-    from bench import run
+    from bench.engine import worker
 
-    real = run.evaluate
+    real = worker.evaluate
 
     def small(setting, source, *arguments):
         if source.label == "cam":
             raise MemoryError
         return real(setting, source, *arguments)
 
-    monkeypatch.setattr(run, "evaluate", small)
+    monkeypatch.setattr(worker, "evaluate", small)
     assert main(command(photos, tmp_path, "--no-controls")) == 1
     assert table(tmp_path).status.to_dict()["cam"] == "out of memory"
     assert table(tmp_path).status.to_dict()["grad-cam"] == "ok"

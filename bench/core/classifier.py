@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,9 @@ from bench.core.errors import Skip, UsageError
 from bench.core.fold import folded
 from bench.core.hooks import HookSplit, observe, run_tapped
 from bench.core.layers import hooked, last_map_layer, resolve_layer
+from bench.core.precision import Precision
 from bench.core.registry import Registry
+from bench.core.sharing import SharedTrunk
 from bench.core.split import GraphSplit, Traced, Untraceable, operation
 
 RECTIFIERS = frozenset({"relu", "relu6"})
@@ -107,12 +110,14 @@ class Classifier:
         self.name, self.origin = name, origin
         self.input_size, self.interpolation = input_size, interpolation
         self.device, self.dtype = torch.device(device), dtype
+        self.precision = Precision(dtype)
         self.mean, self.std = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
         self.digest = state_digest(net)
         self._net = net.eval().requires_grad_(False).to(self.device, dtype)
         self._shift = self.mean.to(self.device, dtype).view(-1, 1, 1)
         self._scale = self.std.to(self.device, dtype).view(-1, 1, 1)
         self._tally: Tally | None = None
+        self._shared: SharedTrunk | None = None
 
         example = self._example(seed=0)
         self.layer = resolve_layer(net, layer) if layer else last_map_layer(net, example)
@@ -143,6 +148,9 @@ class Classifier:
 
     def trunk(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Images (B, 3, S, S) to maps A (B, K, h, w) and the rest."""
+        return self._shared(images) if self._shared else self._pass_trunk(images)
+
+    def _pass_trunk(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         self._count_forward(images)
         return self._split.trunk(self._normalise(images))
 
@@ -159,18 +167,36 @@ class Classifier:
 
     def score(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) to logits (B, C), for scoring without gradients: `logits` with every batch normalisation
-        folded into its convolution, equal to it up to float rounding (checked when first used, else `logits` serves).
+        folded into its convolution, equal to it up to float rounding (checked when first used, else `logits` serves),
+        at `precision`.
         """
         self._count_forward(images)
-        return self._scoring_net(self._normalise(images))
+        return self._scoring_net(self.precision.convert(self._normalise(images)))
+
+    def at(self, precision: Precision) -> Classifier:
+        """The same classifier, nets and parameters shared, whose `score` computes at `precision`."""
+        twin = copy.copy(self)
+        twin.precision = precision
+        twin.module = TappedModule(twin, twin._split)
+        twin.__dict__.pop("_scoring_net", None)
+        return twin
+
+    @property
+    def scoring_key(self) -> tuple[str, ...]:
+        """What content keys need to know of a precision that is not the net's own; nothing when it is."""
+        return () if self.precision == Precision(self.dtype) else (str(self.precision),)
 
     @cached_property
-    def _scoring_net(self) -> Callable[[Tensor], Tensor]:
+    def _scoring_net(self) -> nn.Module:
+        with torch.inference_mode(False), torch.no_grad():  # the first to score may be in inference mode, others not
+            net = self._without_norms()
+            return self.precision.recast(net, self._last_parametric) if self.scoring_key else net
+
+    def _without_norms(self) -> nn.Module:
         if self._traced is None:
             return self._split
         net, example = folded(self._net, self._traced.graph), self._example(seed=2)
-        with torch.no_grad():
-            return net if _close(net(example), self._split(example)) else self._split
+        return net if _close(net(example), self._split(example)) else self._split
 
     def features(self, images: Tensor) -> Tensor:
         """The maps A (B, K, h, w) alone."""
@@ -215,6 +241,16 @@ class Classifier:
             self._tally = before
 
     @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """Inside the block all who ask the trunk for the same images, one after the other, share one pass: explainers
+        of one layer, those that hook `module` included where the split is by graph. Never while they are timed."""
+        before, self._shared = self._shared, SharedTrunk(self._pass_trunk)
+        try:
+            yield
+        finally:
+            self._shared = before
+
+    @contextmanager
     def randomised(self, seed: int) -> Iterator[None]:
         """The last linear or convolutional layer drawn anew from N(0, s²), s the standard deviation of each parameter.
 
@@ -222,6 +258,7 @@ class Classifier:
         """
         parameters = list(self._last_parametric.parameters(recurse=False))
         saved = [parameter.detach().clone() for parameter in parameters]
+        shared, self._shared = self._shared, None
         generator = torch.Generator().manual_seed(seed)
         try:
             with torch.no_grad():
@@ -233,9 +270,10 @@ class Classifier:
             with torch.no_grad():
                 for parameter, old in zip(parameters, saved, strict=True):
                     parameter.copy_(old)
+            self._shared = shared
 
     def _normalise(self, images: Tensor) -> Tensor:
-        return (images.to(self.dtype) - self._shift) / self._scale
+        return (images.to(self.dtype) - self._shift).div_(self._scale)
 
     def _count_forward(self, images: Tensor) -> None:
         if self._tally is not None:
@@ -338,13 +376,20 @@ class TappedModule(CountedModule):
         super().__init__(owner, net)
         self.tap = nn.Identity()
 
-    def _run(self, x: Tensor) -> Tensor:
-        def tap(maps: Tensor) -> Tensor:
-            if torch.is_grad_enabled() and not maps.requires_grad:
-                maps = maps.detach().requires_grad_()
-            return self.tap(maps)
+    def forward(self, images: Tensor) -> Tensor:
+        (owner,) = self._owner
+        if not owner.traced:
+            return super().forward(images)
+        A, rest = owner.trunk(images)
+        return owner._count_backward(owner._split.head(self._tapped(A), rest))
 
-        return self.net(x, tap)
+    def _run(self, x: Tensor) -> Tensor:
+        return self.net(x, self._tapped)
+
+    def _tapped(self, maps: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and not maps.requires_grad:
+            maps = maps.detach().requires_grad_()
+        return self.tap(maps)
 
 
 def state_digest(net: nn.Module) -> str:

@@ -64,7 +64,7 @@ class Explainer:
     """A sanity control, shown apart from the ranked rows."""
     padded: bool = True
     """Whether a short batch is filled up, so that the explainer always sees one shape and rounds alike; False for those
-    that take one image at a time anyhow."""
+    that take one image at a time anyhow, or are too dear to be filled up."""
     blind: bool = False
     """Draws the same map for every image of a size, so that object boxes alone judge it; called with no classifier."""
     learned: Callable[..., Learned | None] = lambda classifier, **parameters: None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from typing import Any, NamedTuple
@@ -57,19 +58,20 @@ def feeds_only(node: fx.Node, user: fx.Node) -> bool:
 
 
 class FoldedConv(nn.Module):
-    """The convolution `conv` with other weights, without a copy of it: subclasses keep their own padding rule."""
+    """A twin of the convolution `conv` with other weights: subclasses keep their own padding rule."""
 
     def __init__(self, conv: nn.Conv2d, norm: Norm):
         super().__init__()
-        self.conv = conv
+        self.conv = copy.copy(conv)
         bias = conv.bias if conv.bias is not None else torch.zeros_like(norm.running_mean)
         weight, bias = fuse_conv_bn_weights(
             conv.weight, bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
         )
-        self.weights = {"weight": weight.detach(), "bias": bias.detach()}
+        self.conv._parameters = {"weight": weight, "bias": bias}
+        self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.func.functional_call(self.conv, self.weights, (x,))
+        return self.conv(x)
 
 
 def read_norm(root: dict[str, Any], node: fx.Node) -> Norm | None:

@@ -109,12 +109,19 @@ class Metric:
     """For pooled metrics: stacked vectors (N, V) to the value over those images, instead of the mean."""
     needs: Literal["", "boxes", "masks"] = ""
     """Annotation without which an image has no value; such metrics return NaN for an image that lacks it."""
+    judge: str = ""
+    """Key of the judge that scores the derived images instead of the explained network; "" for none."""
     version: int = 1
 
     @property
+    def column(self) -> str:
+        """Where a row keeps the value: the name, with the key of a judge, so that two judges never mix."""
+        return f"{self.name} {self.judge}".rstrip()
+
+    @property
     def tag(self) -> str:
-        """Name and version, kept beside every stored value."""
-        return f"{self.name}@{self.version}"
+        """Column and version, kept beside every stored value."""
+        return f"{self.column}@{self.version}"
 
     @property
     def arrow(self) -> str:

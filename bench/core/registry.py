@@ -13,13 +13,17 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from bench.core.errors import UsageError
 
 T = TypeVar("T")
 
 RESERVED = frozenset({"seeds"})  # keyword arguments that the harness fills, never the user
+
+LATER: Final = "later"
+"""Marks a parameter that came when rows were stored already, as in `gamma: Annotated[float, LATER] = 1.0`: at its
+default it is left out of keys, which so stay what they were."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Parameter:
     name: str
     type: Any
     default: Any
+    later: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {type_name(self.type)} = {render(self.default)}"
@@ -76,8 +81,11 @@ class Spec(Generic[T]):
 
     @property
     def key(self) -> str:
-        """The spec with every parameter written out: the same for two texts that mean the same, for content keys."""
-        return self._render(dict(sorted(self.params.items())))
+        """The spec with every parameter written out, save a `LATER` one at its default: the same for two texts that
+        mean the same, for content keys."""
+        parameters = self.entry.parameters
+        written = {k: v for k, v in self.params.items() if not (parameters[k].later and v == parameters[k].default)}
+        return self._render(dict(sorted(written.items())))
 
     def _render(self, params: Mapping[str, Any]) -> str:
         return self.name + (f"({','.join(f'{k}={render(v)}' for k, v in params.items())})" if params else "")
@@ -204,13 +212,15 @@ def split_list(text: str) -> list[str]:
 def read_parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
     """The keyword-only arguments of `function` that a user may set; each needs an annotation and a default."""
     hints = typing.get_type_hints(function)
+    marked = typing.get_type_hints(function, include_extras=True)
     parameters = {}
     for name, argument in inspect.signature(function).parameters.items():
         if argument.kind is not argument.KEYWORD_ONLY or name in RESERVED:
             continue
         if argument.default is argument.empty or name not in hints:
             raise UsageError(f"parameter {name!r} of {origin_of(function)} needs a type and a default")
-        parameters[name] = Parameter(name, hints[name], argument.default)
+        later = typing.get_origin(marked[name]) is Annotated and LATER in marked[name].__metadata__
+        parameters[name] = Parameter(name, hints[name], argument.default, later)
     return parameters
 
 

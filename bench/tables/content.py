@@ -119,7 +119,13 @@ class Content:
 
     @property
     def title(self) -> str:
-        return f"{self.subject}, protocol {self.protocol.name}, {plural(self.images, 'image')}"
+        return f"{self.subject}, protocol {self.protocol.name}, {self.extent}"
+
+    @property
+    def extent(self) -> str:
+        """`700 images`, or `700 images, the first 300 skipped`."""
+        skipped = self.provenance.get("images skipped")
+        return plural(self.images, "image") + (f", the first {skipped} skipped" if skipped else "")
 
     @property
     def split(self) -> list[Metric]:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from bench.core.metric import Metric
-from bench.tables.content import Cell, Content, Line, number, plural
+from bench.tables.content import Cell, Content, Line, number
 from bench.tables.panel import FEWEST
 
 INK, PALE, BEST, RULE, BAND = "#1f2d3d", "#7f8b98", "#c8510a", "#d5dae0", "#f5f7f9"
@@ -34,7 +34,7 @@ def draw(content: Content, path: Path) -> None:
     figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(0.2 / width, 1 - 0.16 / height, content.subject, va="top", size=15, weight="bold", color=INK)
-    facts = f"protocol {content.protocol.name}  ·  {plural(content.images, 'image')}"
+    facts = f"protocol {content.protocol.name}  ·  {content.extent}"
     facts += "  ·  too few to tell methods apart" if content.images < FEWEST else ""
     figure.text(0.2 / width, 1 - 0.46 / height, facts, va="top", size=11, color=INK)
     step = (width - labels - 0.1) / panels

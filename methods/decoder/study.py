@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+import cambench  # noqa: F401  registers every method and metric
 from bench import cli
 from bench.classifiers import DEFAULT, load_classifier
 from bench.core.errors import UsageError
@@ -76,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--metrics", default=METRICS)
     add("--epochs", type=int, default=2)
     add("--options", default="--batch-size 10 --width 64 --taps blocks.4", help="further arguments of every training")
+    add("--judging", default="", help="further arguments of the benchmark, as --judge resnet18 --weights resnet18=FILE")
     add("--only", default="", help="trials whose group or name contains this")
     add("--cache", type=Path, help="folder of cached features (default: OUT/cache)")
     add("--out", type=Path, default=Path("results/decoder_study"))
@@ -105,7 +107,7 @@ def judge(files: Sequence[Path], args: argparse.Namespace) -> pd.DataFrame:
     status = cli.main([
         "--model", args.model, "--data", "imagenet", "--data-root", str(args.val), "--limit", str(args.limit),
         "--protocol", args.protocol, "--methods", ",".join(specs), "--no-controls",
-        "--metrics", args.metrics, "--out", str(args.out / "judged"),
+        "--metrics", args.metrics, "--out", str(args.out / "judged"), *args.judging.split(),
     ])  # fmt: skip
     if status:
         raise UsageError("the decoders could not be judged; see above")

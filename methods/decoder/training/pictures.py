@@ -18,7 +18,7 @@ from methods.decoder.reading import read
 from methods.decoder.training.progress import Row
 
 COLUMNS = 5
-COMPARED = 6
+COMPARED = 4
 """Photographs of a comparison."""
 
 
@@ -62,7 +62,7 @@ def compared(classifier: Classifier, decoders: Mapping[str, Decoder], path: Path
     """A row per sample photograph, a column per decoder: the map of the predicted class over the photograph."""
     samples = load_dataset("samples").samples[:COMPARED]
     width, height = 1 + len(decoders), len(samples)
-    figure = Figure(figsize=(1.5 * width, 1.6 * height), dpi=100, layout="constrained")
+    figure = Figure(figsize=(1.5 * width, 1.6 * height), dpi=72, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(height, width, squeeze=False)
     for row, sample in zip(panels, samples, strict=True):

@@ -1,0 +1,144 @@
+"""The error budget: how far scoring at another precision moves the metrics, measured on a run's first images before it
+starts, and refused above a tolerance."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.core.errors import UsageError
+from bench.core.metric import Metric
+from bench.core.precision import Precision
+from bench.core.seeds import content_hash
+from bench.evaluate import Setting, evaluate
+from bench.images import Images, load_items
+from bench.request import Request
+from bench.scorer import Scorer
+from bench.select_sources import choose_sources
+from bench.sources import Item, Source
+from bench.store import Store
+from bench.tables.content import plural
+from bench.tables.leaderboard import REFERENCE, Leaderboard
+from bench.timing import device_name
+
+IMAGES = 8
+LAYOUT, ROUNDED = 0.01, 1.0
+"""Points (percent) by which a value of an image may move: where only the order of the arithmetic changes, and where its
+dtype is a lower one."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a precision costs in exactness, against the net's own on the same maps."""
+
+    precision: str
+    images: int
+    tolerance: float
+    changes: dict[str, float]
+    """Name to the largest absolute change of an image's value, in the table's units; `p` is the explained class'
+    probability in percent."""
+    flips: dict[str, int] = field(default_factory=dict)
+    """Rates, which are 0 or 1 for an image, to the number of images for which they changed. They have no tolerance:
+    the hair by which a probability moves flips them where a map changes nothing."""
+
+    @property
+    def exceeded(self) -> bool:
+        return not all(change <= self.tolerance for change in self.changes.values())
+
+    def __str__(self) -> str:
+        moved = [f"{name} {change:.2g}" for name, change in self.changes.items()]
+        flipped = [f"{name} flips on {count}" for name, count in self.flips.items()]
+        return (
+            f"scored in {self.precision}; largest change against float32 on {plural(self.images, 'image')} with "
+            f"{REFERENCE}, in points: {', '.join([*moved, *flipped])} (tolerance {self.tolerance:g})"
+        )
+
+
+def error_budget(request: Request, images: Images, store: Store) -> Budget | None:
+    """The budget of the request's precision, from the store or measured, stored and printed; None for the net's own
+    precision, and where nothing may be computed and none is stored.
+
+    Raises UsageError above the tolerance, and where the net cannot be scored at this precision at all.
+    """
+    net, first = request.classifier, images.table.iloc[: min(IMAGES, request.batch)]
+    if not net.scoring_key:
+        return None
+    (source,) = choose_sources(REFERENCE, controls=False)
+    metrics = [metric for metric in request.metrics if metric.kind == "score" and not metric.judge]
+    rows = [request.score_key(source, images.samples[row.id], row.digest) for row in first.itertuples()]
+    tags = [metric.tag for metric in metrics]
+    key = content_hash("budget", str(net.precision), *rows, *tags, device_name(net.device), request.batch)
+    stored = store.rows("budget")
+    if key in stored.index and not request.force:
+        budget = Budget(**json.loads(stored.budget[key]))
+    elif not request.compute:
+        return None
+    else:
+        budget = measured(request.setting, source, load_items(request, images.samples, first), metrics)
+        store.add("budget", [{"key": key, "have": ["budget"], "budget": json.dumps(asdict(budget))}])
+    print(budget, flush=True)
+    if budget.exceeded:
+        raise UsageError(f"the error budget is exceeded: {budget}; leave out {switches(net.precision)}")
+    return budget
+
+
+def stated(table: Leaderboard, budget: Budget | None) -> Leaderboard:
+    """The table with its budget under it."""
+    if budget is None:
+        return table
+    provenance = {**table.provenance, "scored in": budget.precision}
+    return dataclasses.replace(table, notes=[*table.notes, str(budget)], provenance=provenance)
+
+
+def facts(budget: Budget | None) -> dict[str, Any]:
+    """What `run.json` says of it."""
+    return {"error budget": asdict(budget)} if budget else {}
+
+
+def measured(setting: Setting, source: Source, items: Sequence[Item], metrics: Sequence[Metric]) -> Budget:
+    """Score the source's maps of the items at the classifier's precision and at its net's own."""
+    net = setting.classifier
+    exact = scored(setting, net.at(Precision(net.dtype)), source, items, metrics)
+    try:
+        rows = scored(setting, net, source, items, metrics)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # any operation of any net may lack a dtype, and a compiler may lack anything
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UsageError(
+            f"{net.name} cannot be scored in {net.precision} on {net.device} ({reason}); "
+            f"leave out {switches(net.precision)}"
+        ) from error
+    changes, flips = {"p": 100 * largest(rows, exact, "p")}, {}
+    for metric in metrics:
+        if metric.rate:
+            flips[metric.name] = sum(a[metric.name] != b[metric.name] for a, b in zip(rows, exact, strict=True))
+        else:
+            changes[metric.name] = abs(metric.scale) * largest(rows, exact, metric.name)
+    tolerance = LAYOUT if net.precision.dtype == net.dtype else ROUNDED
+    return Budget(str(net.precision), len(items), tolerance, changes, flips)
+
+
+def scored(
+    setting: Setting, net: Any, source: Source, items: Sequence[Item], metrics: Sequence[Metric]
+) -> list[dict[str, Any]]:
+    clean = Scorer(net, setting.batch).score([item.image[None] for item in items])
+    return evaluate(Setting(net, setting.protocol, setting.run_seed, setting.batch), source, items, clean, metrics)[0]
+
+
+def largest(rows: Sequence[dict[str, Any]], exact: Sequence[dict[str, Any]], name: str) -> float:
+    """Largest absolute difference; NaN, which no tolerance allows, where one side has no value."""
+    return float(np.max([abs(a[name] - b[name]) for a, b in zip(rows, exact, strict=True)]))
+
+
+def switches(precision: Precision) -> str:
+    """The flags that ask for it."""
+    flags = {f"--dtype {str(precision.dtype).removeprefix('torch.')}": precision.dtype != torch.float32,
+             "--channels-last": precision.channels_last, "--compile": precision.compiled}  # fmt: skip
+    return " ".join(flag for flag, on in flags.items() if on)

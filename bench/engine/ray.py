@@ -1,0 +1,207 @@
+"""Units spread over the nodes of a Ray cluster, and carried out again elsewhere when a node is lost."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import platform
+from collections import Counter, deque
+from collections.abc import Callable, Container, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.core.errors import UsageError
+from bench.core.seeds import content_hash
+from bench.engine.unit import Answer, Unit, Wanted
+from bench.engine.worker import Worker
+from bench.request import Request
+from bench.results import Outcome
+from bench.tables.content import plural
+
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+# Read when Ray is imported. Else Ray, started below `uv run`, copies the folder to every node and installs all anew.
+
+import ray  # noqa: E402
+from ray.exceptions import RayError, RayTaskError  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+START = "cambench"
+"""The module whose import fills the registries, as it does for the command; the harness knows it by name only."""
+LOSSES = 3
+"""A unit under which so many workers have died has killed them."""
+PATIENCE = 600.0
+"""Seconds without a sign of any worker after which the user is told."""
+
+
+def connect(address: str) -> None:
+    """Join the cluster at `auto` or HOST:PORT, or start one on this machine (`local`). Raises UsageError."""
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address=address, include_dashboard=False if address == "local" else None, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"no Ray cluster at --ray-address {address} ({reason}); start one with: ray start --head, "
+            "or write --ray-address local for this machine alone"
+        ) from error
+
+
+def fingerprint(request: Request) -> str:
+    """Driver and worker must mean the same classifier and the same metrics, by the same torch."""
+    return content_hash(request.clean_key(""), request.classifier.layer, *(metric.tag for metric in request.metrics))
+
+
+class Actor:
+    """A worker in a process of its own, on some node: the classifier is loaded when it is first asked to be ready."""
+
+    def __init__(self, rebuild: Callable[[], Request], folder: Path, expected: str, threads: int):
+        self.rebuild, self.folder, self.expected = rebuild, folder, expected
+        self.worker: Worker | None = None
+        torch.set_num_threads(threads)
+
+    @ray.method(max_task_retries=-1)
+    def ready(self) -> None:
+        """Load what the command names, from the same folder. Raises UsageError where it comes out otherwise."""
+        if self.worker:
+            return
+        if not self.folder.is_dir():
+            raise UsageError(f"{platform.node()} has no folder {self.folder}; the nodes need a shared file system")
+        os.chdir(self.folder)
+        importlib.import_module(START)
+        request = self.rebuild()
+        if fingerprint(request) != self.expected:
+            raise UsageError(
+                f"{platform.node()} loads another {request.classifier.name}, or under another torch, than the command "
+                "did; share the files, and draw no weights without a seed"
+            )
+        self.worker = Worker(request)
+
+    def carry_out(self, unit: Unit) -> Answer:
+        assert self.worker
+        return self.worker.carry_out(unit)
+
+
+class Queue:
+    """Units that wait, by chunk: who has a chunk's pixels goes on with it."""
+
+    def __init__(self, units: Sequence[Unit], wanted: Wanted):
+        self.wanted = wanted
+        self.waiting: dict[int, deque[Unit]] = {}
+        for unit in units:
+            self.put(unit)
+
+    def put(self, unit: Unit) -> None:
+        self.waiting.setdefault(unit.chunk, deque()).append(unit)
+
+    def take(self, own: int | None, others: Container[int | None]) -> Unit | None:
+        """A wanted unit of the own chunk, else of the first that no other worker is at, else of the first."""
+        while self.waiting:
+            first = next(iter(self.waiting))
+            free = (chunk for chunk in self.waiting if chunk not in others)
+            chunk = own if own in self.waiting else next(free, first)
+            unit = self.waiting[chunk].popleft()
+            if not self.waiting[chunk]:
+                del self.waiting[chunk]
+            if self.wanted(unit):
+                return unit
+        return None
+
+
+@dataclass(eq=False)
+class Hand:
+    """An actor, the unit that it is at, and the chunk whose pixels it has."""
+
+    actor: Any
+    unit: Unit | None = None
+    chunk: int | None = None
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """An actor for each GPU of the cluster or, for a classifier on the CPU, for every so many cores as this process has
+    threads. Each loads the classifier once, by `rebuild`, and reads the images from the same paths as this process.
+
+    Ray restarts a lost actor wherever there is room (`max_restarts`) and has it get ready anew (`max_task_retries`).
+    Its unit does not wait for that, since the nodes that are left may have no room: whoever is ready first carries it
+    out.
+    Raises UsageError where no cluster answers at the address.
+    """
+
+    address: str
+    rebuild: Callable[[], Request]
+
+    def __post_init__(self) -> None:
+        connect(self.address)
+
+    def carry_out(
+        self, request: Request, units: Sequence[Unit], wanted: Wanted
+    ) -> Generator[tuple[Unit, Answer], None, None]:
+        queue, losses, idle = Queue(units, wanted), Counter[Unit](), list[Hand]()
+        hands = self.start(request, len(units))
+        calls = {hand.actor.ready.remote(): hand for hand in hands}
+        try:
+            while True:
+                while idle and (unit := queue.take(idle[-1].chunk, {hand.chunk for hand in calls.values()})):
+                    hand = idle.pop()
+                    hand.unit, hand.chunk = unit, unit.chunk
+                    calls[hand.actor.carry_out.remote(unit)] = hand
+                if not queue.waiting and not any(hand.unit for hand in calls.values()):
+                    return
+                call = first_done(list(calls))
+                hand = calls.pop(call)
+                unit, hand.unit = hand.unit, None
+                try:
+                    answer = ray.get(call)
+                except RayTaskError as error:
+                    raise error.cause from None
+                except RayError as error:
+                    if unit is None:
+                        raise UsageError(f"a worker cannot be started on the cluster: {one_line(error)}") from error
+                    calls[hand.actor.ready.remote()] = hand
+                    losses[unit] += 1
+                    if losses[unit] < LOSSES:
+                        queue.put(unit)
+                    else:
+                        died = f"{plural(LOSSES, 'worker')} died of it: {one_line(error)}"
+                        yield unit, Answer(Outcome("failed", died))
+                else:
+                    idle.append(hand)
+                    if unit:
+                        yield unit, answer
+        finally:
+            for hand in hands:
+                ray.kill(hand.actor)
+
+    def start(self, request: Request, most: int) -> list[Hand]:
+        """As many actors as the cluster's nodes have room for, and no more than there are units."""
+        gpus = int(request.classifier.device.type == "cuda")
+        threads = 1 if gpus else torch.get_num_threads()
+        nodes = [Counter(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+        count = sum(int(node["GPU"] if gpus else node["CPU"] // threads) for node in nodes)
+        if not count:
+            raise UsageError(
+                "no node of the cluster has a GPU; write --device cpu, or start ray with --num-gpus"
+                if gpus
+                else f"no node of the cluster has the {threads} cores of a worker; set OMP_NUM_THREADS to fewer"
+            )
+        actor = ray.remote(Actor).options(num_cpus=threads, num_gpus=gpus, max_restarts=-1)
+        facts = (self.rebuild, Path.cwd(), fingerprint(request), threads)
+        return [Hand(actor.remote(*facts)) for _ in range(min(count, most))]
+
+
+def first_done(calls: list[Any]) -> Any:
+    """A call that has come to an end, waited for; a warning now and then while there is none and nothing says why."""
+    while not (done := ray.wait(calls, timeout=PATIENCE)[0]):
+        free = {kind: amount for kind, amount in ray.available_resources().items() if kind in ("CPU", "GPU")}
+        log.warning("no word from %d workers for %.0f min; free in the cluster: %s", len(calls), PATIENCE / 60, free)
+    return done[0]
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,69 @@
+"""Carries out units in the process that it lives in."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from bench.core.errors import Skip
+from bench.engine.unit import Answer, Unit
+from bench.evaluate import evaluate
+from bench.images import load_items
+from bench.request import Request
+from bench.results import Outcome
+from bench.scorer import Scorer
+from bench.sources import Item
+from bench.timing import device_name
+
+
+class Worker:
+    """A request with its classifier in memory, and the pixels of the chunk that was asked for last."""
+
+    def __init__(self, request: Request):
+        self.request = request
+        self.samples = {sample.id: sample for sample in request.dataset.samples}
+        self.sources = {source.label: source for source in request.sources}
+        self.metrics = {metric.tag: metric for metric in request.metrics}
+        self._chunk: tuple[int, list[Item], torch.Tensor] | None = None
+
+    def carry_out(self, unit: Unit) -> Answer:
+        """One source on one chunk; what the source raises becomes the answer's outcome.
+
+        All images of the chunk are computed, so that each keeps its place in every batch.
+        """
+        if self._chunk is None or self._chunk[0] != unit.chunk:
+            self._chunk = unit.chunk, *self.load(unit.images, unit.clean)
+        _, items, clean = self._chunk
+        known = None if unit.clean else tuple(clean.numpy())
+        source, metrics = self.sources[unit.source], [self.metrics[tag] for tag in unit.metrics]
+        try:
+            rows, maps = evaluate(self.request.setting, source, items, clean, metrics)
+        except Skip as reason:
+            outcome = Outcome("skipped", str(reason))
+        except (torch.OutOfMemoryError, MemoryError):
+            outcome = Outcome(
+                "out of memory", f"with batches of {self.request.batch} images; try a smaller --batch-size"
+            )
+        except Exception as error:
+            outcome = Outcome("failed", " ".join(f"{type(error).__name__}: {error}".split()))
+            return Answer(outcome, clean=known, traceback=traceback.format_exc())
+        else:
+            facts = {
+                "method": source.label,
+                "batch": self.request.batch,
+                "device": device_name(self.request.classifier.device),
+            }
+            return Answer(rows=[facts | row for row in rows], maps=maps, clean=known)
+        return Answer(outcome, clean=known)
+
+    def load(self, images: pd.DataFrame, known: Sequence[np.ndarray] | None = None) -> tuple[list[Item], torch.Tensor]:
+        """Images of the run's list and their (B, C) float64 log-probabilities, computed unless they are known."""
+        items = load_items(self.request, self.samples, images)
+        if known:
+            return items, torch.from_numpy(np.stack(known))
+        scorer = Scorer(self.request.classifier, self.request.batch)
+        return items, scorer.score([item.image[None] for item in items])

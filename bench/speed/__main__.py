@@ -1,0 +1,10 @@
+"""`python -m bench.speed`."""
+
+import sys
+
+from bench.speed.register import register
+from bench.speed.run import main
+
+if __name__ == "__main__":
+    register()
+    sys.exit(main())

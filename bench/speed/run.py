@@ -1,0 +1,112 @@
+"""The command `python -m bench.speed`: from flags to measurements and their report."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from bench.classifiers import DEFAULT
+from bench.cli import check_device
+from bench.core.errors import UsageError
+from bench.process import keep_freed_memory
+from bench.speed import report
+from bench.speed.compare import Row, compare
+from bench.speed.given import Choice, Given, load
+from bench.speed.goals import judge
+from bench.speed.growth import growths
+from bench.speed.measurement import Patience, Stopwatch
+from bench.speed.memory import peaks
+from bench.speed.share import scorer_share
+from bench.speed.works import Work, build_works
+from bench.timing import synchronise
+
+OK, FAILED, USAGE = 0, 1, 2
+PARTS = ("ratios", "share", "memory", "growth")
+QUICK_MEMORY = ("grad-cam", "AD", "I and D", "ablation-cam", "score-cam(variant=pytorch-grad-cam)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.speed",
+        description="Time our explainers and metrics beside other libraries', in turns, and write the ratios.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--model", default=DEFAULT, help="a classifier's name, timm:NAME, or FILE.py:NAME")
+    add("--weights", type=Path, help=".pth or .safetensors of the classifier")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, …")
+    add("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="precision of both sides")
+    add("--channels-last", action="store_true", help="memory layout of net and images")
+    add("--batch-size", type=int, default=20, help="images per forward of our scorer")
+    add("--quick", action="store_true", help="fewer images and repetitions: the main ratios")
+    add("--only", default=",".join(PARTS), help="parts to measure")
+    add("--out", type=Path, help="results folder (default: results/speed/DTYPE-LAYOUT-DEVICE)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0 all compared, 1 a peer failed or gave another result, 2 usage."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    args = build_parser().parse_args(argv)
+    try:
+        if args.batch_size < 1:
+            raise UsageError(f"--batch-size must be at least 1, not {args.batch_size}")
+        parts = chosen(args.only)
+        check_device(args.device)
+        choice = Choice(args.model, args.weights, args.device, args.dtype, args.channels_last, args.batch_size,
+                        args.quick)  # fmt: skip
+        findings = measure(choice, parts, shlex.join(["python", "-m", "bench.speed", *argv]))
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    out = args.out or Path("results") / "speed" / choice.name
+    title = f"CAMBench beside its peers on {args.model}"
+    report.write(findings, out, title)
+    print(report.markdown(findings, title))
+    print(f"written to {out}")
+    return FAILED if any(row.failed for row in findings.rows) else OK
+
+
+def chosen(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(","))
+    if wrong := [part for part in parts if part not in PARTS]:
+        raise UsageError(f"--only {wrong[0]!r} is no part; write some of {', '.join(PARTS)}")
+    return parts
+
+
+def measure(choice: Choice, parts: Sequence[str], command: str) -> report.Findings:
+    """Everything that `parts` names, and the load of the machine before and after."""
+    begin, before = time.perf_counter(), report.load_average()
+    keep_freed_memory()
+    given = load(choice)
+    watch = Stopwatch(partial(synchronise, given.classifier.device))
+    works = build_works(given, choice.quick)
+    with torch.inference_mode():
+        given.scoring.classifier.score(given.scoring.images[:1])  # folds the batch normalisations, once for all
+    rows = list(ratios(choice, given, works, watch)) if "ratios" in parts else []
+    if "share" in parts:
+        rows.append(scorer_share(given, Patience(10, 3, 5) if choice.quick else Patience(60, 5, 15), watch))
+    measured = [work for work in works if not choice.quick or work.name in QUICK_MEMORY]
+    found_peaks = peaks(choice, given, tqdm(measured, "memory", unit="work")) if "memory" in parts else []
+    found_growths = growths(choice, given, watch) if "growth" in parts else []
+    facts = report.circumstances(choice, given, command) | {
+        "load average before": before,
+        "load average after": report.load_average(),
+        "minutes": f"{(time.perf_counter() - begin) / 60:.1f}",
+    }
+    return report.Findings(rows, found_peaks, found_growths, judge(choice, rows, found_peaks), facts)
+
+
+def ratios(choice: Choice, given: Given, works: Sequence[Work], watch: Stopwatch) -> Iterator[Row]:
+    patience = Patience(10, 1, 7) if choice.quick else Patience(60, 3, 30)
+    plain_in = cache(partial(given.plain, channels_last=choice.channels_last))
+    for work in tqdm(works, "ratios", unit="work"):
+        yield from compare(work, given, plain_in, patience, watch)

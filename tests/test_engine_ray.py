@@ -1,0 +1,265 @@
+"""The Ray engine gives the rows and tables of the local one, whatever happens to its nodes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bench.cli import build_parser, rebuild
+from bench.core.errors import UsageError
+from bench.engine.unit import Unit
+from cambench import main
+
+ASSETS = Path(__file__).parent / "assets"
+MEMORY = 80 * 2**20
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra 'cluster' is not installed")
+
+NET = """
+import os, runpy
+
+tiny = runpy.run_path({tiny!r})["build"]
+
+def build():
+    with open({log!r}, "a") as log:
+        log.write(f"{{os.getpid()}}\\n")
+    return tiny()
+
+vars(build).update(vars(tiny))
+"""
+
+PLUGIN = """
+import os, time
+from pathlib import Path
+
+import ray
+from cambench import explainer
+
+FOLDER = Path({folder!r})
+
+
+def wait(file):
+    while not file.exists():
+        time.sleep(0.02)
+
+
+@explainer("slow-cam", paper="hangs on the node that `armed` names; elsewhere it waits until it hangs there")
+def slow_cam(classifier, images, targets):
+    if (FOLDER / "armed").exists():
+        if ray.get_runtime_context().get_node_id() == (FOLDER / "armed").read_text():
+            (FOLDER / "pid").write_text(str(os.getpid()))
+            (FOLDER / "pid").rename(FOLDER / "begun")
+            time.sleep(600)
+        wait(FOLDER / "begun")
+    return classifier.features(images).abs().mean(1)
+
+
+@explainer("deadly", paper="ends its process")
+def deadly(classifier, images, targets):
+    os._exit(1)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """14 smooth images in 7 folders, a net that notes who loads it, and a plug-in."""
+    root = tmp_path_factory.mktemp("ray")
+    rng = np.random.default_rng(0)
+    for label in range(7):
+        (root / "photos" / f"class{label}").mkdir(parents=True)
+        for index in range(2):
+            small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+            small.resize((48, 40), Image.Resampling.BICUBIC).save(root / "photos" / f"class{label}" / f"{index}.png")
+    (root / "net.py").write_text(NET.format(tiny=str(ASSETS / "tiny.py"), log=str(root / "loads")))
+    (root / "plugin.py").write_text(PLUGIN.format(folder=str(root)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes of one core each."""
+    import bench.engine.ray as engine  # first: it sets what Ray reads when it is imported
+
+    quick = {"health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
+    started = importlib.import_module("ray.cluster_utils").Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": MEMORY, "_system_config": quick},
+    )
+    started.add_node(num_cpus=1, object_store_memory=MEMORY)
+    yield started
+    engine.ray.shutdown()
+    started.shutdown()
+
+
+def command(folder: Path, out: Path, *extra: str, methods: str) -> list[str]:
+    return ["--model", f"{folder / 'net.py'}:build", "--data", "folder", "--data-root", str(folder / "photos"),
+            "--plugin", str(ASSETS / "plugin.py"), "--plugin", str(folder / "plugin.py"), "--out", str(out),
+            "--methods", methods, "--no-controls", "--batch-size", "4", "--metrics", "AD,AI,I", "--device", "cpu",
+            "--protocol", "clean+steps=2", *extra]  # fmt: skip
+
+
+def on_ray(cluster) -> list[str]:
+    return ["--engine", "ray", "--ray-address", cluster.address]
+
+
+def stored(out: Path) -> dict[str, bytes]:
+    """Every row and every map."""
+    files = [file for kind in ("scores", "clean", "maps") for file in (out / kind).iterdir()]
+    return {str(file.relative_to(out)): file.read_bytes() for file in files}
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    return {name: (out / name).read_bytes() for name in ("leaderboard.csv", "differences.csv", "images.csv")}
+
+
+METHODS = "grad-cam,layer-cam,power-cam(power=2),failing"
+
+
+@pytest.fixture(scope="module")
+def local(folder, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("local")
+    assert main(command(folder, out, methods=METHODS)) == 1
+    return out
+
+
+@needs_ray
+def test_rows_and_tables_are_those_of_the_local_engine_byte_for_byte(folder, local, cluster, tmp_path):
+    before = (folder / "loads").read_text().splitlines()
+    assert main([*command(folder, tmp_path, methods=METHODS), *on_ray(cluster)]) == 1
+    assert stored(tmp_path) == stored(local)
+    assert tables(tmp_path) == tables(local)
+    frame = pd.read_csv(tmp_path / "leaderboard.csv").set_index("method")
+    assert frame.status["failing"] == "failed"
+    assert "the explainer broke" in frame.reason["failing"]
+    assert (frame.status.drop("failing") == "ok").all()
+    facts = [json.loads((out / "run.json").read_text()) | {"command": ""} for out in (local, tmp_path)]
+    assert facts[0] == facts[1]
+    loads = (folder / "loads").read_text().splitlines()[len(before) :]
+    assert 2 <= len(loads) <= 3, "the command itself, an actor on one node, and on the other unless all was done before"
+    assert len(set(loads)) == len(loads), "a process loads it once"
+
+
+@needs_ray
+def test_an_interrupted_run_goes_on_with_any_engine(folder, local, cluster, tmp_path, monkeypatch, capsys):
+    from bench.run import State
+
+    real, calls = State.keep, []
+
+    def interrupted(self, *arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(self, *arguments)
+
+    monkeypatch.setattr(State, "keep", interrupted)
+    assert main([*command(folder, tmp_path, methods=METHODS), *on_ray(cluster)]) == 130
+    assert "goes on from here" in capsys.readouterr().err
+    assert len(list((tmp_path / "scores").iterdir())) == 2
+    monkeypatch.undo()
+    assert main(command(folder, tmp_path, methods=METHODS)) == 1
+    assert stored(tmp_path) == stored(local)
+    assert tables(tmp_path) == tables(local)
+
+
+@needs_ray
+def test_a_unit_that_kills_its_worker_ends_its_method_alone(folder, cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.engine.ray.LOSSES", 1)
+    assert main([*command(folder, tmp_path, "--limit", "4", methods="deadly"), *on_ray(cluster)]) == 1
+    row = pd.read_csv(tmp_path / "leaderboard.csv").iloc[0]
+    assert row.status == "failed"
+    assert "1 worker died of it" in row.reason
+
+
+@needs_ray
+def test_a_node_killed_in_mid_run_loses_nothing(folder, cluster, tmp_path):
+    """The lost actor finds no room on the node that is left, whose core is taken: its unit must not wait for it."""
+    methods = "grad-cam,slow-cam,layer-cam"
+    assert main(command(folder, tmp_path / "local", methods=methods)) == 0
+    (node,) = cluster.worker_nodes
+    (folder / "armed").write_text(node.node_id)
+
+    def kill():
+        while not (folder / "begun").exists():
+            time.sleep(0.02)
+        cluster.remove_node(node, allow_graceful=False)
+        os.kill(int((folder / "begun").read_text()), signal.SIGKILL)
+
+    killer = Thread(target=kill, daemon=True)
+    killer.start()
+    assert main([*command(folder, tmp_path / "ray", methods=methods), *on_ray(cluster)]) == 0
+    killer.join()
+    assert not cluster.worker_nodes
+    assert stored(tmp_path / "ray") == stored(tmp_path / "local")
+    assert tables(tmp_path / "ray") == tables(tmp_path / "local")
+
+
+@needs_ray
+def test_a_worker_goes_on_with_its_own_chunk_then_with_one_that_nobody_has():
+    from bench.engine.ray import Queue
+
+    def unit(chunk: int, source: str) -> Unit:
+        return Unit(source, chunk, pd.DataFrame(), (), (), None)
+
+    units = {(chunk, source): unit(chunk, source) for chunk in (0, 4, 8) for source in "ab"}
+    queue = Queue(list(units.values()), lambda unit: unit is not units[8, "a"])
+    assert queue.take(None, set()) is units[0, "a"]
+    assert queue.take(None, {0}) is units[4, "a"]
+    assert queue.take(4, {0}) is units[4, "b"]
+    assert queue.take(4, {0}) is units[8, "b"], "8 a is not wanted any more"
+    assert queue.take(8, {0}) is units[0, "b"], "nothing else is left"
+    assert queue.take(0, set()) is None
+    queue.put(units[4, "a"])
+    assert queue.take(0, set()) is units[4, "a"]
+
+
+@needs_ray
+def test_a_worker_with_other_weights_is_refused(folder, tmp_path):
+    from bench.engine.ray import Actor
+
+    args = build_parser().parse_args(command(folder, tmp_path, methods="grad-cam"))
+    actor = Actor(partial(rebuild, args, ""), Path.cwd(), "another fingerprint", 1)
+    with pytest.raises(UsageError, match="loads another"):
+        actor.ready()
+
+
+@needs_ray
+def test_a_worker_without_the_folder_says_that_the_nodes_must_share_it(tmp_path):
+    from bench.engine.ray import Actor
+
+    with pytest.raises(UsageError, match="shared file system"):
+        Actor(lambda: None, tmp_path / "elsewhere", "", 1).ready()
+
+
+def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "bench.engine.ray", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main([*command(folder, tmp_path, methods="grad-cam"), "--engine", "ray"]) == 2
+    assert "pip install 'cambench[cluster]'" in capsys.readouterr().err
+
+
+@needs_ray
+def test_without_a_cluster_the_error_says_how_to_start_one(folder, tmp_path, monkeypatch, capsys):
+    import bench.engine.ray as engine
+
+    def unreachable(**arguments):
+        raise ConnectionError("Could not find any running Ray instance.\nMore.")
+
+    monkeypatch.setattr(engine.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(engine.ray, "init", unreachable)
+    assert main([*command(folder, tmp_path, methods="grad-cam"), "--engine", "ray"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert "Could not find any running Ray instance" in error
+    assert "ray start --head" in error
+    assert "\n" not in error

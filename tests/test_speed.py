@@ -1,0 +1,344 @@
+"""The comparison with other libraries: its arithmetic from given times, its checks, and its files, on toy nets."""
+
+import csv
+import itertools
+import math
+import mmap
+import time
+from functools import cache, partial
+
+import pytest
+import torch
+from matplotlib.image import imread
+from toys import photo, toy_classifier
+
+from bench.core.errors import UsageError
+from bench.speed import given as given_module
+from bench.speed import ours, peers, report
+from bench.speed.compare import Row, compare, largest_difference
+from bench.speed.given import Choice, given
+from bench.speed.goals import judge
+from bench.speed.growth import Growth, grow, layers_by_channels
+from bench.speed.measurement import Patience, Stopwatch, interleave, ratio, slope
+from bench.speed.memory import Peak, on_cpu
+from bench.speed.plain_opti_cam import plain_opti_cam
+from bench.speed.run import build_parser, chosen, main
+from bench.speed.share import fitting, scorer_share
+from bench.speed.works import Peer, Work, build_works, quantus_steps
+
+FLOAT32 = torch.float32
+
+
+class FakeClock:
+    """Stands still but for what calls add to it."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def call(self, seconds, result=None, log=None, name=""):
+        def run(*_):
+            self.now += seconds
+            if log is not None:
+                log.append(name)
+            return torch.zeros(1) if result is None else result
+
+        return run
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return given(toy_classifier("gap_linear"), photo(4), batch=4)
+
+
+@pytest.fixture(scope="module")
+def plain_in(toy):
+    return cache(toy.plain)
+
+
+def compared(work, toy, plain_in, clock=None, patience=None):
+    clock = clock or FakeClock()
+    return compare(work, toy, plain_in, patience or Patience(0.0, 3, 3), Stopwatch(clock=clock))
+
+
+def test_a_ratio_is_their_time_over_ours_round_by_round():
+    assert ratio([1.0, 2.0, 4.0], [3.0, 4.0, 20.0]) == (3.0, 2.0, 5.0)
+
+
+def test_rounds_alternate_between_all_calls():
+    clock, log = FakeClock(), []
+    calls = {name: clock.call(1.0, log=log, name=name) for name in "ABC"}
+    times = interleave(calls, Patience(8.0, 1, 99), Stopwatch(clock=clock))
+    assert "".join(log) == "ABCABCABC"
+    assert times == {"A": [1.0] * 3, "B": [1.0] * 3, "C": [1.0] * 3}
+
+
+def test_patience_bounds_the_rounds_from_both_sides():
+    clock = FakeClock()
+    watch = Stopwatch(clock=clock)
+    assert len(interleave({"A": clock.call(100.0)}, Patience(1.0, 2, 9), watch)["A"]) == 2
+    assert len(interleave({"A": clock.call(0.001)}, Patience(1.0, 2, 9), watch)["A"]) == 9
+
+
+def test_a_short_first_call_warms_up_and_a_long_one_is_the_first_round():
+    clock = FakeClock()
+    watch, calls = Stopwatch(clock=clock), {"A": clock.call(1.0)}
+    assert interleave(calls, Patience(5.0, 1, 1), watch, {"A": 4.0}) == {"A": [1.0]}
+    assert interleave(calls, Patience(5.0, 1, 9), watch, {"A": 6.0}) == {"A": [6.0]}
+
+
+def test_a_device_is_waited_for_before_and_after_a_call():
+    log = []
+    Stopwatch(synchronise=lambda: log.append("wait")).time(lambda: log.append("call"))
+    assert log == ["wait", "call", "wait"]
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
+def test_the_slope_of_a_power_is_its_exponent(power):
+    assert slope([1, 2, 4, 8], [3.0 * n**power for n in (1, 2, 4, 8)]) == pytest.approx(power)
+
+
+def test_growth_is_timed_in_turns_after_a_warm_up():
+    clock, log = FakeClock(), []
+    line = grow("work", "images", (1, 2, 4), lambda n: clock.call(0.5 * n, log=log, name=n), Stopwatch(clock=clock))
+    assert log == [1, 2, 4] * 4
+    assert line == Growth("work", "images", pytest.approx(1.0), "1 2 4", "0.5 1 2")
+
+
+def test_the_faster_side_has_a_ratio_above_one(toy, plain_in):
+    clock = FakeClock()
+    work = Work("toy", clock.call(1.0), (Peer("slow", clock.call(3.0)), Peer("fast", clock.call(0.5))), images=2)
+    slow, fast = compared(work, toy, plain_in, clock)
+    assert (slow.ratio, slow.low, slow.high) == (3.0, 3.0, 3.0)
+    assert fast.ratio == 0.5
+    assert (slow.our_seconds, slow.peer_seconds, slow.images, slow.repetitions) == (0.5, 1.5, 2, 3)
+
+
+def test_a_missing_peer_is_told_and_the_others_are_timed(toy, plain_in, monkeypatch):
+    monkeypatch.setitem(peers.PEERS, "absent", "no-such-distribution-at-all")
+    work = Work("toy", FakeClock().call(1.0), (Peer("absent", None),), images=1)
+    (row,) = compared(work, toy, plain_in)
+    assert math.isnan(row.ratio)
+    assert not row.failed
+    assert row.note == "absent is not installed: pip install cambench[peers]"
+
+
+def test_results_that_differ_are_not_compared(toy, plain_in):
+    clock = FakeClock()
+    other = Peer("other", clock.call(1.0, torch.tensor([0.5, 0.1])))
+    work = Work("toy", clock.call(1.0, torch.tensor([0.5, 0.2])), (other,), images=1, tolerance=0.05)
+    (row,) = compared(work, toy, plain_in, clock)
+    assert math.isnan(row.ratio)
+    assert row.failed
+    assert row.difference == pytest.approx(0.1)
+    assert "differ by 0.1" in row.note
+
+
+def test_results_that_are_known_to_differ_are_timed_with_the_reason(toy, plain_in):
+    clock = FakeClock()
+    other = Peer("other", clock.call(2.0, torch.ones(1)), differs="another formula")
+    (row,) = compared(Work("toy", clock.call(1.0), (other,), images=1), toy, plain_in, clock)
+    assert (row.ratio, row.note, row.failed) == (2.0, "another formula", False)
+
+
+def test_not_a_number_is_never_equal():
+    assert not largest_difference(torch.tensor([torch.nan]), torch.zeros(1)) <= 1
+    assert largest_difference(torch.zeros(2), torch.zeros(3)) == math.inf
+
+
+def test_a_peer_that_fails_is_told(toy, plain_in):
+    def fail(plain):
+        raise ValueError("no such layer\nand more")
+
+    (row,) = compared(Work("toy", FakeClock().call(1.0), (Peer("other", fail),), images=1), toy, plain_in)
+    assert row.failed
+    assert row.note == "other failed: ValueError: no such layer"
+
+
+def test_our_own_failure_is_told_and_stops_nothing_else(toy, plain_in):
+    def fail(given):
+        raise RuntimeError("not implemented for 'Half'")
+
+    (row,) = compared(Work("toy", fail, (Peer("other", FakeClock().call(1.0)),), images=1), toy, plain_in)
+    assert row.failed
+    assert row.note == "ours failed: RuntimeError: not implemented for 'Half'"
+
+
+def test_a_peer_without_low_precision_is_timed_in_float32():
+    low = given(toy_classifier("gap_linear", dtype=torch.bfloat16), photo(2).bfloat16())
+    clock = FakeClock()
+
+    def only_float32(plain):
+        plain.images.numpy()  # as pytorch-grad-cam does; numpy knows no bfloat16
+        return clock.call(2.0)()
+
+    work = Work("toy", clock.call(1.0), (Peer("other", only_float32),), images=1)
+    (row,) = compared(work, low, cache(low.plain), clock)
+    assert row.ratio == 2.0
+    assert row.note.startswith("peer in float32, it cannot do bfloat16 (TypeError")
+
+
+def test_the_plain_net_gives_the_classifiers_logits(toy, plain_in):
+    plain = plain_in(FLOAT32)
+    torch.testing.assert_close(plain.net(plain.images), toy.classifier.logits(toy.images))
+    torch.testing.assert_close((torch.zeros(1, 3, 1, 1) - toy.classifier.mean.view(-1, 1, 1))
+                               / toy.classifier.std.view(-1, 1, 1), plain.black)  # fmt: skip
+    assert all(parameter.requires_grad for parameter in plain.net.parameters())
+    assert not any(parameter.requires_grad for parameter in toy.classifier._net.parameters())
+
+
+INSTALLED = [peer for peer in ("pytorch-grad-cam", "torch-cam", "captum", "quantus") if peers.version(peer)]
+
+
+@pytest.fixture(scope="module")
+def works(toy):
+    return build_works(toy, quick=True)
+
+
+def test_all_is_compared(works):
+    assert [work.name for work in works] == [
+        *("grad-cam", "grad-cam++", "xgrad-cam", "layer-cam", "hires-cam", "AD", "I and D", "D(steps=24)"),
+        *("integrated-gradients", "opti-cam(steps=10,early_stop=false)", "ablation-cam"),
+        *("score-cam(variant=pytorch-grad-cam)", "score-cam(variant=torch-cam)"),
+    ]
+
+
+@pytest.mark.parametrize("index", range(13))
+def test_every_library_gives_our_maps_and_values_for_the_same_work(toy, plain_in, works, index):
+    work = works[index]
+    for row in compared(work, toy, plain_in, clock=itertools.count().__next__, patience=Patience(0.0, 1, 1)):
+        if row.peer in INSTALLED or row.peer == "plain loop":
+            assert not row.failed, row.note
+            assert row.difference <= work.tolerance or row.note
+
+
+def test_the_plain_opti_cam_goes_up_the_logit(toy, plain_in):
+    plain = plain_in(FLOAT32).first(1)
+    before, after = (plain_opti_cam(steps)(plain) for steps in (0, 20))
+    black = torch.zeros_like(toy.images[:1])
+
+    def logit(mask):
+        return toy.classifier.logits(black + mask * toy.images[:1])[0, toy.targets[0]]
+
+    assert logit(after) > logit(before)
+    assert all(parameter.grad is None for parameter in plain.net.parameters())
+
+
+@pytest.mark.parametrize(("size", "steps"), [(224, 24), (32, 24), (240, 27)])
+def test_quantus_steps_divide_its_features(size, steps):
+    assert quantus_steps(size) == steps
+    assert size**2 % (3 * size**2 // steps) == 0
+
+
+def test_untied_maps_have_no_equal_pixels_and_the_same_order(toy):
+    maps = torch.zeros(2, 32, 32)
+    maps[:, :16] = 0.5
+    maps[1, 3, 4] = 0.7
+    untied = ours.untied(maps)
+    assert all(len(m.unique()) == m.numel() for m in untied)
+    assert (untied.min(), untied.max()) == (0, 1)
+    assert untied[:, :16].min() > untied[:, 16:].max()
+    assert untied[1, 3, 4] == 1
+
+
+def test_the_share_counts_scored_images_over_bare_forwards(toy):
+    clock = FakeClock()
+    net = toy.classifier
+    scored = []
+    original = net.score
+    net.score = lambda images: (scored.append(len(images)), clock.call(len(images))(), original(images))[-1]
+    try:
+        row = scorer_share(toy, Patience(0.0, 1, 1), Stopwatch(clock=clock), maps=12, steps=2)
+    finally:
+        del net.score
+    # 1 + 2 + 2 images derived of each of 12 maps, padded to batches of 4, and one clean batch, a second an image
+    assert row.ratio == pytest.approx(60 / (12 * 8 + 4))
+    assert row.peer == "bare forwards"
+
+
+@pytest.mark.parametrize(("derived", "batch", "expected"), [(57, 20, 19), (57, 64, 57), (5, 4, 4), (7, 2, 2)])
+def test_the_batch_of_the_share_fits_the_derived_images(derived, batch, expected):
+    assert fitting(derived, batch) == expected
+
+
+def test_memory_is_the_most_held_over_what_was_held_before():
+    size, page = 100_000_000, 4096
+
+    def call():
+        with mmap.mmap(-1, size) as fresh:
+            fresh[::page] = bytes(len(range(0, size, page)))
+            time.sleep(0.1)
+
+    peak = on_cpu(call)
+    if peak is not None:  # no /proc here
+        assert 0.9 * size < peak < 1.5 * size
+
+
+def test_layers_are_known_by_their_number_of_maps(plain_in):
+    assert set(layers_by_channels(plain_in(FLOAT32))) == {8}
+
+
+def test_goals_are_judged_by_what_was_measured():
+    rows = [Row("ablation-cam", "pytorch-grad-cam", 120.0), Row("score-cam(variant=x)", "pytorch-grad-cam", 1.2)]
+    peaks = [Peak("grad-cam", "captum", 2.0, 1, 2, 1), Peak("D", "quantus", 0.5, 2, 1, 1)]
+    verdicts = {v.goal.partition(" ")[0]: v for v in judge(Choice("toy"), rows, peaks)}
+    assert verdicts["ablation-cam"].reached == "yes"
+    assert verdicts["score-cam"].reached == "no"
+    assert verdicts["D"].measured == "not measured"
+    assert (verdicts["peak"].measured, verdicts["peak"].reached) == ("1 of 2", "no")
+
+
+def findings():
+    rows = [Row("grad-cam", "captum", 2.0, 1.5, 2.5, 0.1, 0.2, 4, 3, 1e-6), Row("D", "quantus", note="not installed")]
+    return report.Findings(
+        rows, [Peak("grad-cam", "captum", 2.0, 10**6, 2 * 10**6, 4)], [Growth("D", "steps", 1.0, "1 2", "1 2")],
+        judge(Choice("toy"), rows, []),
+        {"machine": "toy", "input": "3 × 32 × 32", "load average before": "0.10 0.20 0.30"},
+    )  # fmt: skip
+
+
+def test_the_files_of_a_run(tmp_path):
+    report.write(findings(), tmp_path, "a title")
+    with (tmp_path / "speed.csv").open() as file:
+        header, first, second = csv.reader(file)
+    assert header[:5] == ["work", "peer", "ratio", "low", "high"]
+    assert header[5:9] == ["our_seconds", "peer_seconds", "images", "repetitions"]
+    assert first[:5] == ["grad-cam", "captum", "2", "1.5", "2.5"]
+    assert second[2] == ""
+    text = (tmp_path / "speed.md").read_text()
+    assert "not installed" in text
+    assert "load average before: 0.10 0.20 0.30" in text
+    assert (tmp_path / "memory.csv").read_text().splitlines()[0].startswith("work,peer,ratio")
+    assert (tmp_path / "growth.csv").read_text().splitlines()[1] == "D,steps,1,1 2,1 2"
+    picture = imread(tmp_path / "speed.png")
+    assert picture.shape[1] >= 1000
+    assert picture.std() > 0.01
+
+
+def test_the_folder_is_named_by_precision_layout_and_device():
+    assert Choice("toy").name == "float32-contiguous-cpu"
+    assert Choice("toy", device="cuda:1", dtype="bfloat16", channels_last=True).name == "bfloat16-channels_last-cuda1"
+
+
+def test_wrong_flags_are_told(capsys):
+    assert main(["--device", "nowhere"]) == 2
+    assert "--device nowhere cannot be used" in capsys.readouterr().err
+    assert main(["--batch-size", "0"]) == 2
+    with pytest.raises(UsageError, match="'speed' is no part; write some of ratios"):
+        chosen("ratios,speed")
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["--dtype", "float8"])
+
+
+def test_the_command_measures_and_writes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(given_module, "load_classifier", lambda *_, **__: toy_classifier("gap_linear"))
+    ten_seconds_a_call = itertools.count(step=10).__next__
+    monkeypatch.setattr("bench.speed.run.Stopwatch", partial(Stopwatch, clock=ten_seconds_a_call))
+    assert main(["--quick", "--device", "cpu", "--only", "ratios,growth", "--out", str(tmp_path)]) == 0
+    rows = list(csv.DictReader((tmp_path / "speed.csv").open()))
+    assert {row["peer"] for row in rows} >= {"pytorch-grad-cam", "captum", "plain loop"}
+    assert all(float(row["ratio"]) == 1 for row in rows if row["ratio"])  # the fake clock ticks alike for all
+    assert {row["work"] for row in rows} >= {"grad-cam", "score-cam(variant=torch-cam)", "AD", "I and D"}
+    assert "| goal | measured | reached |" in capsys.readouterr().out
