@@ -45,9 +45,11 @@ BY_HAND = {
     "destroy-entropy": lambda x, v, c: sum(p * math.log(p) for p in softmax(v)),
     "insertion": lambda x, v, c: -softmax(v)[c],
     "deletion": lambda x, v, c: softmax(v)[c],
+    "soft-insertion": lambda x, v, c: -softmax(v)[c],
+    "soft-deletion": lambda x, v, c: softmax(v)[c],
 }
-RAISES = ("mimic", "max", "ce", "drop", "insertion")
-LOWERS = ("destroy", "destroy-entropy", "deletion")
+RAISES = ("mimic", "max", "ce", "drop", "insertion", "soft-insertion")
+LOWERS = ("destroy", "destroy-entropy", "deletion", "soft-deletion")
 
 
 def evaluated(text, logits, clean=CLEAN, targets=TARGETS):
@@ -251,6 +253,19 @@ def test_pixels_near_the_threshold_feel_it_and_a_narrow_map_feels_it_as_a_wide_o
     assert wide.argmax() == pytest.approx(512, abs=2)
     assert wide.max() == pytest.approx(0.25 / 0.05, rel=0.01)  # a sigmoid's slope at 0, τ a quarter of the span of 0.2
     assert wide[[0, -1]].max() < 0.01
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.75])
+def test_a_soft_threshold_keeps_most_of_that_share_and_blends_a_flat_map(share):
+    ramp = torch.linspace(0.4, 0.5, 32 * 32).reshape(1, 32, 32)
+    kept = scene(ramp, share).softly_kept[0, 0].flatten()
+    assert (kept > 0.5).float().mean() == pytest.approx(share, abs=0.002)
+    rank = torch.linspace(0, 1, 32 * 32)
+    assert (kept[rank > 1 - share + 0.3] > 0.99).all()
+    assert (kept[rank < 1 - share - 0.3] < 0.01).all()
+    flat = torch.full((1, 32, 32), 0.9)
+    flat[0, 0, 0] = 0
+    assert scene(flat, share).softly_kept[0, 0, 5:].unique().tolist() == [0.5]
 
 
 def test_inserted_and_deleted_images_lie_on_the_paths_of_the_metrics():

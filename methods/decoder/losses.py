@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.core.registry import Registry
 from methods._common import of_targets
 
-View = Literal["masked", "complement", "inserted", "deleted", "reference"]
+View = Literal["masked", "complement", "inserted", "deleted", "softly_inserted", "softly_deleted", "reference"]
 
 DABKOWSKI = "Dabkowski & Gal 2017 (RTIS), arXiv 1705.07857"
 CASM = "Zolna et al. 2020 (CASM), arXiv 1805.08249"
@@ -41,6 +41,10 @@ class Views:
     """Of x with only its most important pixels, blurred elsewhere: a random point of an insertion curve."""
     deleted: Tensor | None = None
     """Of x without its most important pixels, black there: a random point of a deletion curve."""
+    softly_inserted: Tensor | None = None
+    """As `inserted`, with a soft threshold."""
+    softly_deleted: Tensor | None = None
+    """As `deleted`, with a soft threshold."""
     reference: Tensor | None = None
     """(B, S, S) stored maps in [0, 1] to be imitated."""
 
@@ -152,6 +156,18 @@ def insertion(views: Views) -> Tensor:
 def deletion(views: Views) -> Tensor:
     """p_c(deleted), in [0, 1]: a random point of the deletion curve, whose mean is the area under it."""
     return log_p(views["deleted"], views.targets).exp()
+
+
+@loss("soft-insertion", needs="softly_inserted", paper=f"after the insertion curve of {RISE}")
+def soft_insertion(views: Views) -> Tensor:
+    """−p_c(softly inserted), in [-1, 0]: `insertion` with a soft threshold, which values near it feel as well."""
+    return -log_p(views["softly_inserted"], views.targets).exp()
+
+
+@loss("soft-deletion", needs="softly_deleted", paper=f"after the deletion curve of {RISE}")
+def soft_deletion(views: Views) -> Tensor:
+    """p_c(softly deleted), in [0, 1]: `deletion` with a soft threshold, which values near it feel as well."""
+    return log_p(views["softly_deleted"], views.targets).exp()
 
 
 @loss("distil", needs="reference", paper="Hinton et al. 2015, arXiv 1503.02531")

@@ -45,6 +45,7 @@ class Trial:
 LOSSES = (
     *(Trial("losses", loss, f"{loss}=1") for loss in ("mimic", "max", "ce", "kl", "drop", "gain")),
     *(Trial("losses", loss, f"{loss}=1") for loss in ("destroy", "destroy-entropy", "insertion", "deletion")),
+    *(Trial("losses", loss, f"{loss}=1") for loss in ("soft-insertion", "soft-deletion")),
     Trial("losses", "adversarial", "ce=1", options=("--adversarial", "0.1")),
     Trial("losses", "drop + gain + insertion + deletion", "drop=1,gain=1,insertion=1,deletion=1"),
 )

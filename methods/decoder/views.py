@@ -9,9 +9,12 @@ from functools import cached_property
 from torch import Tensor
 
 from bench.core.perturb import blur
+from methods.decoder.architecture import min_max
 
 WINDOW = 0.1
 """Share of the pixels to either side of a threshold that feel it."""
+TEMPERATURE = 0.05
+"""Softness of the threshold of `Scene.softly_kept`, in units of a map's span."""
 LEAST = 1e-3
 """Smallest softness of a threshold, in units of the map: where it is flat, no gradient may explode."""
 
@@ -39,17 +42,24 @@ class Scene:
         (straight-through, Bengio et al. 2013, arXiv 1308.3432). With a soft threshold in front too, a flat map would
         blend instead of choosing pixels; with τ as it is, only the order of the pixels counts.
         """
-        m = self.mask
-        ordered = m.detach().flatten(1).sort(1).values
-
-        def quantile(share: Tensor) -> Tensor:
-            position = (share.clamp(0, 1) * (ordered.shape[1] - 1)).round().long()
-            return ordered.gather(1, position[:, None])[:, :, None]
-
-        t = quantile(1 - self.share)
-        span = quantile(1 - self.share + WINDOW) - quantile(1 - self.share - WINDOW)
+        m, t = self.mask, quantile(self.mask, 1 - self.share)
+        span = quantile(m, 1 - self.share + WINDOW) - quantile(m, 1 - self.share - WINDOW)
         soft = ((m - t) / (span / 4).clamp_min(LEAST)).sigmoid()
         return ((m >= t) + (soft - soft.detach()))[:, None]
+
+    @cached_property
+    def softly_kept(self) -> Tensor:
+        """(B, 1, S, S) sigmoid((m − t) / TEMPERATURE), m from its minimum to its maximum and t its quantile at
+        1 − share, which is no path for gradients. The values count too: where a map is flat, all of it comes a bit."""
+        m = min_max(self.mask)
+        return ((m - quantile(m, 1 - self.share)) / TEMPERATURE).sigmoid()[:, None]
+
+
+def quantile(maps: Tensor, share: Tensor) -> Tensor:
+    """(B, 1, 1) value of each map (B, S, S) below which that share (B,) of its pixels lies, without graph."""
+    ordered = maps.detach().flatten(1).sort(1).values
+    position = (share.clamp(0, 1) * (ordered.shape[1] - 1)).round().long()
+    return ordered.gather(1, position[:, None])[:, :, None]
 
 
 def masked(scene: Scene) -> Tensor:
@@ -74,10 +84,22 @@ def deleted(scene: Scene) -> Tensor:
     return scene.images * (1 - scene.kept)
 
 
+def softly_inserted(scene: Scene) -> Tensor:
+    """x · k + blur(x) · (1 − k), k = `softly_kept`."""
+    return scene.images * scene.softly_kept + blur(scene.images, scene.mean, 11, 5.0) * (1 - scene.softly_kept)
+
+
+def softly_deleted(scene: Scene) -> Tensor:
+    """x · (1 − k), k = `softly_kept`."""
+    return scene.images * (1 - scene.softly_kept)
+
+
 COMPOSITIONS: dict[str, Callable[[Scene], Tensor]] = {
     "masked": masked,
     "complement": complement,
     "inserted": inserted,
     "deleted": deleted,
+    "softly_inserted": softly_inserted,
+    "softly_deleted": softly_deleted,
 }
 """Name of a view, as in `losses.Views`, to its images."""
