@@ -14,8 +14,8 @@ import pandas as pd
 from bench.cli import build_parser, build_request
 from bench.core.errors import UsageError
 from bench.estimate import scoring_passes
+from bench.register import register
 from bench.request import Request
-from bench.speed.register import register
 
 FORWARD_ONLY = "cam"
 """The method whose stored time is that of one forward pass."""

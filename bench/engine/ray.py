@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import platform
@@ -18,6 +17,7 @@ from bench.core.errors import UsageError
 from bench.core.seeds import content_hash
 from bench.engine.unit import Answer, Unit, Wanted
 from bench.engine.worker import Worker
+from bench.register import register
 from bench.request import Request
 from bench.results import Outcome
 from bench.tables.content import plural
@@ -30,8 +30,6 @@ from ray.exceptions import RayError, RayTaskError  # noqa: E402
 
 log = logging.getLogger(__name__)
 
-START = "cambench"
-"""The module whose import fills the registries, as it does for the command; the harness knows it by name only."""
 LOSSES = 3
 """A unit under which so many workers have died has killed them."""
 PATIENCE = 600.0
@@ -73,7 +71,7 @@ class Actor:
         if not self.folder.is_dir():
             raise UsageError(f"{platform.node()} has no folder {self.folder}; the nodes need a shared file system")
         os.chdir(self.folder)
-        importlib.import_module(START)
+        register()
         request = self.rebuild()
         if fingerprint(request) != self.expected:
             raise UsageError(
