@@ -34,6 +34,13 @@ def scoring_passes(request: Request) -> int:
     return sum({(m.probe, m.judge): m.probes(request.protocol) for m in request.metrics if m.probe}.values())
 
 
+def shared_passes(request: Request) -> int:
+    """Forward passes an image for what all sources share: the untouched image and the ends of curves."""
+    asked = [metric for metric in request.metrics if metric.probe]
+    ends = {(metric.end(request.protocol), metric.judge) for metric in asked if metric.end}
+    return len({"", *(metric.judge for metric in asked)}) + len(ends)
+
+
 @torch.inference_mode()
 def speed(request: Request) -> float:
     """Seconds per image of a forward pass in the run's batch shape: the second of two, the first warms up."""

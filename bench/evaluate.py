@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from bench.core.explainer import MapOrder
 from bench.core.metric import Case, Explain, Metric, Scores, Value
 from bench.core.protocols import Protocol
 from bench.core.seeds import seed_for
+from bench.ends import Ends
 from bench.judge import Judge
 from bench.normalise import normalise, tied_share
 from bench.scorer import Scorer
@@ -29,6 +30,8 @@ class Setting:
     run_seed: int
     batch: int
     judge: Judge | None = None
+    ends: Ends = field(default_factory=Ends, compare=False)
+    """What all sources of a chunk share."""
 
     def order(self, source: Source) -> MapOrder:
         return source.order if self.protocol.maps == "paper" else self.protocol.maps
@@ -107,12 +110,12 @@ def measure(
 ) -> list[dict[str, Value]]:
     """Every metric's value for every case, by the metric's column."""
     found: list[dict[str, Value]] = [{} for _ in cases]
-    fill_scores(found, setting.classifier, setting.batch, cases, clean, [m for m in metrics if not m.judge])
+    fill_scores(found, setting, setting.classifier, items, cases, clean, [m for m in metrics if not m.judge])
     if judged := [metric for metric in metrics if metric.judge]:
         judge = setting.judge
         if judge is None or {metric.judge for metric in judged} != {judge.key}:
             raise ValueError("the metrics name another judge than the setting")
-        fill_scores(found, judge.classifier, setting.batch, cases, judge.clean(items, setting.batch), judged)
+        fill_scores(found, setting, judge.classifier, items, cases, judge.clean(items, setting.batch), judged)
     for metric in metrics:
         for item, case, values in zip(items, cases, found, strict=True):
             if metric.kind == "map":
@@ -125,8 +128,9 @@ def measure(
 
 def fill_scores(
     found: Sequence[dict[str, Value]],
+    setting: Setting,
     classifier: Classifier,
-    batch: int,
+    items: Sequence[Item],
     cases: Sequence[Case],
     clean: torch.Tensor,
     metrics: Sequence[Metric],
@@ -144,12 +148,16 @@ def fill_scores(
                     counts[-1] += len(block)
                     yield block
 
-    parts = iter(Scorer(classifier, batch).score(derived()).split(counts)) if probes else iter(())
-    for case, log_p, values in zip(cases, clean, found, strict=True):
+    parts = iter(Scorer(classifier, setting.batch).score(derived()).split(counts)) if probes else iter(())
+    digests = [item.digest for item in items]
+    fills = {metric.end(setting.protocol) for metric in metrics if metric.end}
+    ends = {fill: setting.ends.scores(classifier, setting.batch, fill, cases, digests) for fill in fills}
+    for i, (case, log_p, values) in enumerate(zip(cases, clean, found, strict=True)):
         probed = {probe: next(parts) for probe in probes}
         for metric in metrics:
             if metric.kind == "score" and metric.probe:
-                values[metric.column] = as_value(metric.function(Scores(log_p, probed[metric.probe], case)))
+                end = ends[metric.end(setting.protocol)][i] if metric.end else None
+                values[metric.column] = as_value(metric.function(Scores(log_p, probed[metric.probe], case, end)))
 
 
 def as_value(value: float | Value) -> Value:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.cli import build_parser, build_request
 from bench.core.errors import UsageError
-from bench.estimate import scoring_passes
+from bench.estimate import scoring_passes, shared_passes
 from bench.register import register
 from bench.request import Request
 
@@ -30,6 +30,8 @@ class Net:
     """Forward passes an image by method, a backward counted as two; None where the method does not apply."""
     score: int
     """Forward passes an image and method for the metrics."""
+    shared: int
+    """Forward passes an image, whatever the number of methods."""
     core_seconds: float
     """Seconds of one core for a forward pass of one image."""
 
@@ -38,15 +40,15 @@ class Net:
         return None if explain is None else images * (explain + self.score)
 
     def total(self, images: int) -> float:
-        """Of all methods, with one pass for the untouched image."""
-        return images + sum(self.passes(images, method) or 0 for method in self.explain)
+        """Of all methods, with what they share."""
+        return images * self.shared + sum(self.passes(images, method) or 0 for method in self.explain)
 
 
 def net_of(request: Request, timing: Path) -> Net:
     """Raises UsageError where the timing has no forward-only method."""
     net, images = request.classifier, SimpleNamespace(ids=(), has_boxes=False)
     explain = {source.label: None if source.skip(net, images) else source.cost(net).total for source in request.sources}
-    return Net(net.name, explain, scoring_passes(request), core_seconds(timing))
+    return Net(net.name, explain, scoring_passes(request), shared_passes(request), core_seconds(timing))
 
 
 def core_seconds(timing: Path) -> float:

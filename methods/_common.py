@@ -27,6 +27,11 @@ def of_targets(values: Tensor, targets: Tensor) -> Tensor:
     return values.gather(1, targets[:, None])[:, 0]
 
 
+def others(logits: Tensor, targets: Tensor) -> Tensor:
+    """Logits (B, C) with -inf at the class indices (B,)."""
+    return logits.scatter(1, targets[:, None], -torch.inf)
+
+
 @torch.no_grad()
 def channels(classifier: Classifier) -> int:
     """K, the number of the target layer's maps."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
-from methods._common import check_targets, of_targets
+from methods._common import check_targets, of_targets, others
 
 Normalisation = Literal["min-max", "max", "sigmoid"]
 Objective = Literal["plain", "norm", "margin", "cross-entropy"]
@@ -44,8 +44,7 @@ NORMALISATIONS: dict[Normalisation, Callable[[Tensor, float], Tensor]] = {
 
 
 def _margin(logits: Tensor, targets: Tensor, clean: Tensor) -> Tensor:
-    others = logits.scatter(1, targets[:, None], -torch.inf)
-    return others.amax(1) - of_targets(logits, targets)
+    return others(logits, targets).amax(1) - of_targets(logits, targets)
 
 
 LOSSES: dict[Objective, Callable[[Tensor, Tensor, Tensor], Tensor]] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from bench.core.metric import Case, Scores, Value, metric
-from bench.core.protocols import Protocol
+from bench.core.protocols import Fill, Protocol
 
 RISE = "Petsiuk et al. 2018 (RISE), arXiv 1806.07421"
 
@@ -27,17 +27,25 @@ def morph(case: Case, start: torch.Tensor, end: torch.Tensor, steps: range) -> I
 
 
 def insertion_steps(case: Case) -> Iterator[torch.Tensor]:
-    """From the start image on; the last step is the image itself, whose score is known."""
-    return morph(case, case.filled(case.protocol.insertion_start), case.image, range(case.protocol.steps))
+    """Between the start image and the image itself, whose scores no map changes."""
+    return morph(case, case.filled(case.protocol.insertion_start), case.image, range(1, case.protocol.steps))
 
 
 def deletion_steps(case: Case) -> Iterator[torch.Tensor]:
-    """Down to the end image; step 0 is the image itself, whose score is known."""
-    return morph(case, case.image, case.filled(case.protocol.deletion_end), range(1, case.protocol.steps + 1))
+    """Between the image itself and the end image, whose scores no map changes."""
+    return morph(case, case.image, case.filled(case.protocol.deletion_end), range(1, case.protocol.steps))
 
 
-def unknown_points(protocol: Protocol) -> int:
-    return protocol.steps
+def inner_points(protocol: Protocol) -> int:
+    return protocol.steps - 1
+
+
+def start(protocol: Protocol) -> Fill:
+    return protocol.insertion_start
+
+
+def end(protocol: Protocol) -> Fill:
+    return protocol.deletion_end
 
 
 def area(log_probabilities: Sequence[torch.Tensor], target: int) -> Value:
@@ -46,13 +54,17 @@ def area(log_probabilities: Sequence[torch.Tensor], target: int) -> Value:
     return Value(float(torch.trapezoid(curve, dx=1 / (len(curve) - 1))), curve)
 
 
-@metric("I", kind="score", better="higher", title="Insertion", paper=RISE, probe=insertion_steps, probes=unknown_points)
+@metric("I", kind="score", better="higher", title="Insertion", paper=RISE, probe=insertion_steps, probes=inner_points,
+        end=start)  # fmt: skip
 def insertion(scores: Scores) -> Value:
     """Area under p(class) while the image's pixels are put into the start image, most important first."""
-    return area([scores.probed, scores.clean[None]], scores.target)
+    assert scores.end is not None
+    return area([scores.end[None], scores.probed, scores.clean[None]], scores.target)
 
 
-@metric("D", kind="score", better="lower", title="Deletion", paper=RISE, probe=deletion_steps, probes=unknown_points)
+@metric("D", kind="score", better="lower", title="Deletion", paper=RISE, probe=deletion_steps, probes=inner_points,
+        end=end)  # fmt: skip
 def deletion(scores: Scores) -> Value:
     """Area under p(class) while the image's pixels are taken away, most important first."""
-    return area([scores.clean[None], scores.probed], scores.target)
+    assert scores.end is not None
+    return area([scores.clean[None], scores.probed, scores.end[None]], scores.target)

@@ -99,4 +99,7 @@ def test_the_announced_number_of_derived_images_is_made(metric):
     clean = Scorer(classifier, 1).score([subjects[0].image[None]])
     with classifier.tally() as tally:
         evaluate(setting, source(constant), subjects, clean, [metric])
-    assert tally.forward == metric.probes(setting.protocol)
+    assert tally.forward == metric.probes(setting.protocol) + bool(metric.end)
+    with classifier.tally() as tally:
+        evaluate(setting, source(constant), subjects, clean, [metric])
+    assert tally.forward == metric.probes(setting.protocol), "an end is asked once for all sources"

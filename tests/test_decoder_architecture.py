@@ -16,7 +16,7 @@ from bench.core.errors import Skip, UsageError
 from bench.core.explainer import Passes
 from bench.core.seeds import forked_rng
 from methods.decoder import checkpoint
-from methods.decoder.architecture import Decoder, min_max
+from methods.decoder.architecture import Decoder, DecoderConfig, min_max
 from methods.decoder.explainer import decoder as explain
 from methods.decoder.explainer import passes
 from methods.decoder.reading import configure, read
@@ -120,9 +120,27 @@ def test_the_class_comes_in_unless_it_is_left_out():
         assert differ.all() if conditioning != "none" else not differ.any()
 
 
-def test_class_row_and_gradient_of_a_pooling_head_draw_the_same():
+def test_evidence_for_log_odds_counts_rivals_against_the_class():
+    """W_c − Σ_{j≠c} q_j W_j by a plain float64 loop, and the gradient of log p / (1 − p) at the pooled maps."""
     classifier = toy_classifier("gap_linear")
-    configs = [configure(classifier, conditioning=c, width=16) for c in ("cam", "gradient")]
+    reading = read(classifier, configure(classifier, evidence="log-odds"), photo(3), TARGETS)
+    rows, bias = (tensor.double() for tensor in classifier.linear)
+    pooled = reading.maps[0].double().mean((2, 3))
+    for weights, features, target in zip(reading.weights, pooled, TARGETS.tolist(), strict=True):
+        powers = [torch.exp(rows[j] @ features + bias[j]) for j in range(len(rows))]
+        rivals = [j for j in range(len(rows)) if j != target]
+        expected = rows[target] - sum(powers[j] * rows[j] for j in rivals) / sum(powers[j] for j in rivals)
+        torch.testing.assert_close(weights.double(), expected, rtol=1e-4, atol=1e-6)
+        features.requires_grad_()
+        p = (rows @ features + bias).softmax(0)[target]
+        (gradient,) = torch.autograd.grad((p / (1 - p)).log(), features)
+        torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("evidence", ["logit", "log-odds"])
+def test_class_row_and_gradient_of_a_pooling_head_draw_the_same(evidence):
+    classifier = toy_classifier("gap_linear")
+    configs = [configure(classifier, conditioning=c, evidence=evidence, width=16) for c in ("cam", "gradient")]
     one, other = (drawn(built(config), classifier, photo(3), TARGETS) for config in configs)
     torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
@@ -142,6 +160,12 @@ def test_targets_default_to_the_predicted_classes():
     reading = read(classifier, configure(classifier), photo(3))
     assert torch.equal(reading.targets, classifier.logits(photo(3)).argmax(1))
     torch.testing.assert_close(reading.logits, classifier.logits(photo(3)))
+
+
+def test_a_decoder_of_before_the_choice_of_evidence_is_of_logits():
+    fields = dataclasses.asdict(configure(toy_classifier("gap_linear")))
+    del fields["evidence"]
+    assert Decoder(DecoderConfig.from_json(fields)).config.evidence == "logit"
 
 
 def test_a_configuration_survives_its_json():

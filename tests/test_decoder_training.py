@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -25,7 +26,7 @@ from methods.decoder.regularisers import REGULARISERS
 from methods.decoder.train import main
 from methods.decoder.training import loop, pictures
 from methods.decoder.training.adversary import Adversary
-from methods.decoder.training.cache import cached
+from methods.decoder.training.cache import cached, restored
 from methods.decoder.training.loop import Places, Training
 from methods.decoder.training.photographs import Photographs, batches, split
 from methods.decoder.training.recipe import Recipe
@@ -347,8 +348,8 @@ def test_pixels_are_those_of_protocol_clean_and_augmented_ones_differ_by_epoch(t
 
 def test_cached_features_are_those_of_the_classifier(toy, tmp_path):
     run = training(toy, Recipe(), tmp_path)
-    for conditioning in ("cam", "gradient"):
-        config = configure(run.classifier, ("features.0",), conditioning=conditioning)
+    for conditioning, evidence in itertools.product(("cam", "gradient"), ("logit", "log-odds")):
+        config = configure(run.classifier, ("features.0",), conditioning=conditioning, evidence=evidence)
         cache = cached(run.photographs, run.classifier, config, False, tmp_path / "cache")
         again = cached(run.photographs, run.classifier, config, False, tmp_path / "cache")
         item = cache(7)
@@ -359,7 +360,9 @@ def test_cached_features_are_those_of_the_classifier(toy, tmp_path):
         torch.testing.assert_close(item["logits"], reading.logits[0])
         assert item["targets"] == reading.targets[0]
         assert ("weights" in item) == (conditioning == "gradient")
-    assert len(list((tmp_path / "cache").iterdir())) == 2
+        weights = restored({name: value[None] for name, value in item.items()}, config, run.classifier).weights
+        torch.testing.assert_close(weights, reading.weights)
+    assert len(list((tmp_path / "cache").iterdir())) == 3, "class rows follow from the logits, gradients are stored"
 
 
 def test_broken_images_are_left_out(toy, tmp_path, capsys):

@@ -241,7 +241,7 @@ def test_judges_of_one_name_and_other_weights_never_mix(photos, judges, tmp_path
 
 def test_the_estimate_counts_the_judges_passes(photos, judges, tmp_path, capsys):
     assert main(command(photos, tmp_path, "--judge", f"{judges}:other")) == 0
-    assert "5F to score" in capsys.readouterr().out  # one masked image for each network, three insertion steps
+    assert "4F to score" in capsys.readouterr().out  # one masked image for each network, two insertion steps
 
 
 def test_judged_columns_are_ranked_like_any_metric(photos, judges, tmp_path, monkeypatch):

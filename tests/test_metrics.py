@@ -90,8 +90,9 @@ def test_the_mask_is_soft_and_acts_on_raw_pixels():
 
 def curve(name: str, points: Sequence[float]) -> Scores:
     """Scores whose curve is `points`: insertion ends and deletion starts at the clean image."""
-    points = list(points)
-    return two_class(points[-1], *points[:-1]) if name == "I" else two_class(points[0], *points[1:])
+    first, *inner, last = points
+    clean, end = (last, first) if name == "I" else (first, last)
+    return two_class(clean, *inner)._replace(end=two_class(end).clean)
 
 
 @pytest.mark.parametrize("name", ["I", "D"])
@@ -111,8 +112,10 @@ def test_the_curve_is_the_trapezoid_of_the_rise_code(name):
 
 def images_of(name: str, subject: Case) -> torch.Tensor:
     """All images of a curve, both ends included."""
-    made = list(METRICS[name].value.probe(subject))
-    return torch.cat([*made, subject.image[None]] if name == "I" else [subject.image[None], *made])
+    metric = METRICS[name].value
+    ends = [subject.image[None], subject.filled(metric.end(subject.protocol))[None]]
+    first, last = reversed(ends) if name == "I" else ends
+    return torch.cat([first, *metric.probe(subject), last])
 
 
 def test_insertion_starts_at_the_blur_and_its_last_step_is_the_image():

@@ -253,8 +253,8 @@ def test_the_share_counts_scored_images_over_bare_forwards(toy):
         row = scorer_share(toy, Patience(0.0, 1, 1), Stopwatch(clock=clock), maps=12, steps=2)
     finally:
         del net.score
-    # 1 + 2 + 2 images derived of each of 12 maps, padded to batches of 4, and one clean batch, a second an image
-    assert row.ratio == pytest.approx(60 / (12 * 8 + 4))
+    # 1 + 1 + 1 images of each of 12 maps in batches of 3, a clean batch and one of the end that I and D share here
+    assert row.ratio == pytest.approx(36 / (12 * 3 + 3 + 3))
     assert row.peer == "bare forwards"
 
 

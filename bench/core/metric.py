@@ -56,6 +56,8 @@ class Scores(NamedTuple):
     probed: torch.Tensor
     """(n, C) float64 log-probabilities of the n derived images, in the probe's order."""
     case: Case
+    end: torch.Tensor | None = None
+    """(C,) float64 log-probabilities of the image replaced as a whole, for a metric that has an `end`."""
 
     @property
     def target(self) -> int:
@@ -99,6 +101,8 @@ class Metric:
     probe: Probe | None = None
     probes: Callable[[Protocol], int] = field(default=lambda protocol: 0)
     """Number of derived images per image, for the estimate before a run."""
+    end: Callable[[Protocol], Fill] | None = None
+    """For score metrics: the fill of the whole image whose score is needed too. It is asked once for all sources."""
     scale: float = 100.0
     """The table shows scale × mean over images."""
     rate: bool = False

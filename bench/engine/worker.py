@@ -25,6 +25,7 @@ class Worker:
 
     def __init__(self, request: Request):
         self.request = request
+        self.setting = request.setting
         self.samples = {sample.id: sample for sample in request.dataset.samples}
         self.sources = {source.label: source for source in request.sources}
         self.metrics = {metric.tag: metric for metric in request.metrics}
@@ -41,7 +42,7 @@ class Worker:
         known = None if unit.clean else tuple(clean.numpy())
         source, metrics = self.sources[unit.source], [self.metrics[tag] for tag in unit.metrics]
         try:
-            rows, maps = evaluate(self.request.setting, source, items, clean, metrics)
+            rows, maps = evaluate(self.setting, source, items, clean, metrics)
         except Skip as reason:
             outcome = Outcome("skipped", str(reason))
         except (torch.OutOfMemoryError, MemoryError):

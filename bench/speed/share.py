@@ -23,10 +23,11 @@ def scorer_share(given: Given, patience: Patience, watch: Stopwatch, maps: int =
 
     The bare forwards are `Classifier.score`, the fastest there is, on a buffer of the same shape, a twelfth as many.
     The batch is the multiple of what one map derives, so that the shares of bigger runs, with their full chunks, and of
-    this one are alike; what is left of padding counts against us.
+    this one are alike; what is left of padding, and the ends of the curves, asked once for all maps, count against us.
     """
     rules = ours.curve_rules(steps)
-    derived = sum({m.probe: m.probes(rules) for m in (METRICS[name].value for name in METRIC_NAMES)}.values())
+    asked = [METRICS[name].value for name in METRIC_NAMES]
+    derived = sum({m.probe: m.probes(rules) for m in asked}.values())
     batch = fitting(derived, given.batch)
     one = dataclasses.replace(given.scoring.first(1), batch=batch)
     net, size = one.classifier, one.classifier.input_size

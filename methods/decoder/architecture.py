@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Conditioning = Literal["none", "cam", "gradient", "selector"]
+Evidence = Literal["logit", "log-odds"]
 
 GROUPS = 8
 """Groups of a normalisation, and the fewest channels of a stage."""
@@ -42,6 +43,10 @@ class DecoderConfig:
     """
     residual: bool = True
     """Add to the upsampled CAM instead of drawing alone: untrained, the decoder draws the CAM."""
+    evidence: Evidence = "logit"
+    """What class weights are evidence for. `logit`: f_c. `log-odds`: f_c − log Σ_{j≠c} exp f_j = log p_c/(1 − p_c),
+    so that the class row W_c becomes W_c − Σ_{j≠c} q_j W_j, q the softmax over the other classes: what speaks for a
+    rival counts against."""
     normalised: bool = True
     """Whether the mask of the training is the min-max of the map, as protocols show it, or the map itself."""
 

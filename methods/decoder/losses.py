@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.core.registry import Registry
-from methods._common import of_targets
+from methods._common import of_targets, others
 
 View = Literal["masked", "complement", "inserted", "deleted", "softly_inserted", "softly_deleted", "reference"]
 
@@ -81,11 +81,6 @@ def loss(name: str, *, needs: View, paper: str) -> Callable[[L], L]:
 def log_p(logits: Tensor, targets: Tensor) -> Tensor:
     """(B,) log-probability of the class."""
     return of_targets(logits.log_softmax(1), targets)
-
-
-def others(logits: Tensor, targets: Tensor) -> Tensor:
-    """Logits with -inf at the class."""
-    return logits.scatter(1, targets[:, None], -torch.inf)
 
 
 def log_not_p(logits: Tensor, targets: Tensor) -> Tensor:

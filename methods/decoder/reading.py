@@ -12,8 +12,8 @@ from torch import Tensor
 
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
-from methods._common import of_targets
-from methods.decoder.architecture import DecoderConfig, Reading
+from methods._common import of_targets, others
+from methods.decoder.architecture import DecoderConfig, Evidence, Reading
 
 Tapped = Callable[[Tensor], tuple[list[Tensor], Tensor]]
 
@@ -58,14 +58,32 @@ def read(
         targets = logits.detach().argmax(1)
     weights = None
     if gradient:
-        score = of_targets(logits, targets).sum()
+        score = SCORES[config.evidence](logits, targets).sum()
         weights = torch.autograd.grad(score, maps[0], retain_graph=graph)[0].mean((2, 3))
     elif config.weighted:
-        assert classifier.linear is not None
-        weights = classifier.linear[0][targets]
+        weights = row_weights(classifier, config, logits.detach(), targets)
     if not graph:
         maps, logits = [found.detach() for found in maps], logits.detach()
     return Reading(tuple(maps), logits, targets, weights)
+
+
+def log_odds(logits: Tensor, targets: Tensor) -> Tensor:
+    """(B,) log p_c / (1 − p_c)."""
+    return of_targets(logits, targets) - others(logits, targets).logsumexp(1)
+
+
+SCORES: dict[Evidence, Callable[[Tensor, Tensor], Tensor]] = {"logit": of_targets, "log-odds": log_odds}
+
+
+def row_weights(classifier: Classifier, config: DecoderConfig, logits: Tensor, targets: Tensor) -> Tensor:
+    """(B, K) gradient of the score with respect to the pooled maps, from a linear head's rows: W_c for a logit,
+    W_c − Σ_{j≠c} q_j W_j for log-odds."""
+    assert classifier.linear is not None
+    rows = classifier.linear[0]
+    logits = logits.detach().to(rows.dtype).requires_grad_()
+    with torch.enable_grad():
+        score = SCORES[config.evidence](logits, targets).sum()
+    return torch.autograd.grad(score, logits)[0] @ rows
 
 
 @lru_cache(maxsize=2)

@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--regulariser", default="area-band=2,tv=0.1", help="terms as of --loss")
     add("--background", default="black", choices=list(BACKGROUNDS), help="where the map masks the image out")
     add("--conditioning", default="cam", choices=["none", "cam", "gradient", "selector"], help="how the class comes in")
+    add("--evidence", default="log-odds", choices=["logit", "log-odds"], help="what the class weights are evidence for")
     add("--residual", default=True, action=flag, help="draw what is to be added to the CAM")
     add("--normalised", default=True, action=flag, help="train on min-maxed maps, as protocols show them")
     add("--taps", default="", help="further layers whose maps the decoder sees, by commas")
@@ -97,7 +98,7 @@ def train(args: argparse.Namespace) -> Path:
     check_labels(recipe, dataset, classifier)
     config = configure(
         classifier, split_list(args.taps), stages=args.stages, width=args.width, conditioning=args.conditioning,
-        residual=args.residual, normalised=args.normalised,
+        evidence=args.evidence, residual=args.residual, normalised=args.normalised,
     )  # fmt: skip
     decoder = new_decoder(config, recipe.seed, args.init)
     images = read_photographs(args, recipe, dataset, classifier, config)

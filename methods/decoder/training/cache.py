@@ -23,7 +23,7 @@ from bench.core.errors import UsageError
 from bench.core.seeds import content_hash
 from bench.data import ImageProblem
 from methods.decoder.architecture import DecoderConfig, Reading
-from methods.decoder.reading import read, takes_gradient
+from methods.decoder.reading import read, row_weights, takes_gradient
 from methods.decoder.training.photographs import Batch, Photographs, pixels_of
 
 CHUNK = 20
@@ -57,8 +57,10 @@ def cached(photographs: Photographs, classifier: Classifier, config: DecoderConf
     samples = photographs.dataset.samples
     files = [(sample.id, sample.label, sample.path.stat().st_size) for sample in samples]
     gradient = takes_gradient(classifier, config)
-    key = content_hash(classifier.digest, config.layers, classifier.input_size, classifier.interpolation,
-                       classifier.mean.tolist(), classifier.std.tolist(), gradient, true, files)  # fmt: skip
+    key = content_hash(
+        classifier.digest, config.layers, classifier.input_size, classifier.interpolation, classifier.mean.tolist(),
+        classifier.std.tolist(), gradient and config.evidence, true, files,
+    )  # fmt: skip
     folder = root / key[:16]
     if (folder / "facts.json").exists():
         return Cache.open(folder)
@@ -130,8 +132,8 @@ def restored(batch: Batch, config: DecoderConfig, classifier: Classifier) -> Rea
     logits, targets = batch["logits"].to(device), batch["targets"].to(device)
     if "weights" in batch:
         return Reading(maps, logits, targets, batch["weights"].to(device))
-    linear = classifier.linear[0] if classifier.linear else None
-    return Reading(maps, logits, targets, linear[targets] if config.weighted and linear is not None else None)
+    weights = row_weights(classifier, config, logits, targets) if config.weighted else None
+    return Reading(maps, logits, targets, weights)
 
 
 def check_disk(folder: Path, count: int, example: Batch) -> None:
