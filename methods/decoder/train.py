@@ -39,6 +39,10 @@ from methods.decoder.training.teacher import stored_maps
 
 OK, USAGE, INTERRUPTED = 0, 2, 130
 
+LOSS = "drop=2,gain=2,ce=0.2,soft-insertion=1,soft-deletion=5"
+REGULARISER = "area(target=0.28)=4,tv=0.02,compactness=3"
+"""The recipe that came out best in `results/published/decoder_study.md`."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -57,19 +61,19 @@ def build_parser() -> argparse.ArgumentParser:
     add("--trained-on", help="the training images in words, for the checkpoint (default: data set and count)")
     add("--out", type=Path, required=True, help="folder of the checkpoint, the log and the pictures")
     add("--cache", type=Path, help="folder of cached features, which trainings may share (default: OUT/cache)")
-    add("--loss", default="ce", help="terms NAME=WEIGHT or NAME(KEY=VALUE)=WEIGHT, by commas")
-    add("--regulariser", default="area-band=2,tv=0.1", help="terms as of --loss")
+    add("--loss", default=LOSS, help="terms NAME=WEIGHT or NAME(KEY=VALUE)=WEIGHT, by commas")
+    add("--regulariser", default=REGULARISER, help="terms as of --loss")
     add("--background", default="black", choices=list(BACKGROUNDS), help="where the map masks the image out")
     add("--conditioning", default="cam", choices=["none", "cam", "gradient", "selector"], help="how the class comes in")
     add("--evidence", default="log-odds", choices=["logit", "log-odds"], help="what the class weights are evidence for")
     add("--residual", default=True, action=flag, help="draw what is to be added to the CAM")
     add("--normalised", default=True, action=flag, help="train on min-maxed maps, as protocols show them")
     add("--taps", default="", help="further layers whose maps the decoder sees, by commas")
-    add("--width", type=int, default=128, help="channels of the decoder's first stage")
+    add("--width", type=int, default=64, help="channels of the decoder's first stage")
     add("--stages", type=int, help="doublings of the side (default: to a quarter of the input size)")
     add("--epochs", type=int, default=10)
     add("--batch-size", type=int, default=20, help="images per step; out of memory splits it")
-    add("--lr", type=float, default=1e-3, help="highest learning rate of Adam")
+    add("--lr", type=float, default=2e-3, help="highest learning rate of Adam")
     add("--weight-decay", type=float, default=0.0)
     add("--target", default="predicted", choices=["predicted", "true"], help="the class that maps are trained for")
     add("--augment", action="store_true", help="random crops and flips; features are not cached")
