@@ -93,6 +93,6 @@ def areas(given: Given, maps: Tensor, steps: int) -> Tensor:
     return torch.stack([values["I"][0], values["D"][0]])
 
 
-def deletion_curves(given: Given, maps: Tensor, steps: int) -> Tensor:
-    """(B, steps) class probabilities while pixels are deleted, the untouched image left out."""
-    return score(given, [maps], ["D"], curve_rules(steps))["D_vector"][0][:, 1:]
+def deletion_means(given: Given, maps: Tensor, steps: int) -> Tensor:
+    """(B,) mean class probability over the steps of a deletion, the untouched image left out."""
+    return score(given, [maps], ["D"], curve_rules(steps))["D_vector"][0][:, 1:].mean(1)

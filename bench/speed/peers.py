@@ -156,8 +156,9 @@ def torch_cam_areas(maps: Tensor, steps: int) -> Callable[[Plain], Tensor]:
 
 
 def quantus_deletion(maps: Tensor, steps: int) -> Callable[[Plain], Tensor]:
-    """Quantus: `PixelFlipping(features_in_step=…, perturb_baseline=0.0)(model, x, y, a, softmax=True)`; the (B, steps)
-    probabilities while features are deleted. Its features are colour values, three to a pixel."""
+    """Quantus: `PixelFlipping(features_in_step=…, perturb_baseline=0.0)(model, x, y, a, softmax=True)`; the (B,) mean
+    probability over the steps of a deletion. Its features are colour values, three to a pixel, so that a step may end
+    within a pixel, and single points of a curve differ by what that pixel is worth."""
 
     def run(plain: Plain) -> Tensor:
         import numpy as np
@@ -170,6 +171,6 @@ def quantus_deletion(maps: Tensor, steps: int) -> Callable[[Plain], Tensor]:
                 model=plain.net, x_batch=plain.images.cpu().numpy(), y_batch=np.array(plain.targets),
                 a_batch=maps[:, None].cpu().numpy(), channel_first=True, softmax=True, device=str(plain.images.device),
             )  # fmt: skip
-        return torch.tensor(curves)
+        return torch.tensor(curves).mean(1)
 
     return run

@@ -66,7 +66,7 @@ def build_works(given: Given, quick: bool) -> list[Work]:
         Work("I and D", partial(ours.areas, maps=maps[:some], steps=STEPS), (
             Peer("torch-cam", peers.torch_cam_areas(maps[:some], STEPS), lambda values: values.mean(1)),
         ), some),
-        Work(f"D(steps={flips})", partial(ours.deletion_curves, maps=maps[:some], steps=flips), (
+        Work(f"D(steps={flips})", partial(ours.deletion_means, maps=maps[:some], steps=flips), (
             Peer("quantus", peers.quantus_deletion(maps[:some], flips)),
         ), some, tolerance=1e-2),
         Work("integrated-gradients", partial(ours.explain, spec="integrated-gradients"), (
