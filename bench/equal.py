@@ -32,7 +32,9 @@ def equal_rows(
         first = by_method[method].sort_index().iloc[:IMAGES].reset_index().set_index("key")
         raw = store.maps(first)
         return {
-            image: normalise(raw[key][None].float(), size, methods[method])[0][0] for key, image in first.image.items()
+            image: normalise(raw[key][None].float(), size, methods[method])[0][0]
+            for key, image in first.image.items()
+            if key in raw
         }
 
     def same(one: str, other: str) -> bool:

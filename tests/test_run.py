@@ -193,6 +193,16 @@ def test_stored_rows_alone_make_a_table(photos, finished, tmp_path):
     assert frame.loc["eigen-cam", ["status", "reason"]].tolist() == ["skipped", "nothing is stored yet"]
 
 
+def test_scores_whose_maps_are_not_kept_make_a_table(photos, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "maps")
+    assert main(command(photos, tmp_path / "out", "--stored")) == 0
+    expected, found = table(finished), table(tmp_path / "out")
+    assert expected.equal_to.notna().any()
+    assert found.equal_to.isna().all(), "without maps nobody knows that two are equal"
+    pd.testing.assert_series_equal(found.AD.sort_index(), expected.AD.sort_index())
+
+
 def test_batch_size_and_order_do_not_change_a_result(photos, finished, tmp_path):
     arguments = command(photos, tmp_path, methods="layer-cam,gradient,grad-cam,cam")
     arguments[arguments.index("--batch-size") + 1] = "5"
