@@ -2,7 +2,7 @@
 
 RUNS has `NAME/decoder.safetensors` for `learnt`, the net as it is, and for every net of `randomised.py`, all of one
 recipe. A row: the rank correlation over pixels between the maps for the class that the net as it is predicts, mean over
-the sample photographs and 95 % BCa interval; beside it that of Grad-CAM's maps.
+the sample photographs and 95 % BCa interval; beside it that of Grad-CAM's maps. A constant map on either side gives 0.
 """
 
 import sys
@@ -28,10 +28,15 @@ def maps_of(net: str, spec: str, images: torch.Tensor, targets: torch.Tensor) ->
     return normalise(raw, images.shape[-1], "positive")[0]
 
 
+def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
+    constant = one.max() == one.min() or other.max() == other.min()
+    return 0.0 if constant else float(spearmanr(one, other).statistic)
+
+
 def row(name: str, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> str:
     cells = []
     for before, after in pairs:
-        found = np.array([spearmanr(b.flatten(), a.flatten()).statistic for b, a in zip(before, after, strict=True)])
+        found = np.array([correlation(b.flatten(), a.flatten()) for b, a in zip(before, after, strict=True)])
         low, high = bca(found, replicates(found[:, None], 0)[:, 0])
         cells.append(f"{found.mean():.2f} [{low:.2f}, {high:.2f}]")
     return f"| {' | '.join([name, *cells])} |"
