@@ -180,6 +180,13 @@ def test_compactness_is_a_sixth_for_a_full_map_and_nothing_for_a_point_and_an_em
     assert found[1:].tolist() == pytest.approx([0, 0], abs=1e-9)
 
 
+@pytest.mark.parametrize("name", [entry.name for entry in REGULARISERS])
+def test_a_map_that_shows_nothing_has_a_finite_gradient(name):
+    maps = torch.zeros(1, 8, 8, requires_grad=True)
+    regularised(name, maps).sum().backward()
+    assert maps.grad.isfinite().all()
+
+
 def test_compactness_draws_weight_from_afar_to_the_centroid():
     maps = torch.zeros(1, 9, 9)
     maps[0, 3:6, 3:6] = 1

@@ -67,12 +67,13 @@ def binary(maps: Tensor) -> Tensor:
 def compactness(maps: Tensor) -> Tensor:
     """Σ m |r − c|² / Σ m, c = Σ m r / Σ m the centroid: the second moment, in units of the side squared.
 
-    1/6 for a full map, 0 for a single pixel and for an empty map.
+    1/6 for a full map, 0 for a single pixel and for an empty map, whose Σ m counts as 1: its gradient is finite.
     """
     height, width = maps.shape[1:]
     y = torch.arange(height, device=maps.device, dtype=maps.dtype)[:, None] / height
     x = torch.arange(width, device=maps.device, dtype=maps.dtype)[None, :] / width
-    share = maps / maps.sum((1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+    total = maps.sum((1, 2), keepdim=True)
+    share = maps / torch.where(total > 0, total, 1)
     dy = y - (share * y).sum((1, 2), keepdim=True)
     dx = x - (share * x).sum((1, 2), keepdim=True)
     return (share * (dx.square() + dy.square())).sum((1, 2))
