@@ -21,6 +21,11 @@ def parameter_randomisation(case: Case, explain: Explain, classifier: Any) -> fl
     """
     with classifier.randomised(case.seed):
         other = explain(case.image[None], torch.tensor([case.target], device=case.image.device))[0]
-    if case.map.max() == case.map.min() or other.max() == other.min():
+    return rank_correlation(case.map, other)
+
+
+def rank_correlation(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Spearman correlation over the pixels of two maps (H, W); 0 where either is constant."""
+    if one.max() == one.min() or other.max() == other.min():
         return 0.0
-    return float(spearmanr(case.map.flatten().cpu(), other.flatten().cpu()).statistic)
+    return float(spearmanr(one.flatten().cpu(), other.flatten().cpu()).statistic)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 
 import methods  # noqa: F401
 from bench.classifiers import load_classifier
@@ -18,6 +17,7 @@ from bench.core.explainer import EXPLAINERS
 from bench.data import load_dataset, load_image
 from bench.normalise import normalise
 from bench.statistics import bca, replicates
+from metrics.randomisation import rank_correlation
 
 NETS = Path(__file__).with_name("randomised.py")
 
@@ -28,15 +28,10 @@ def maps_of(net: str, spec: str, images: torch.Tensor, targets: torch.Tensor) ->
     return normalise(raw, images.shape[-1], "positive")[0]
 
 
-def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
-    constant = one.max() == one.min() or other.max() == other.min()
-    return 0.0 if constant else float(spearmanr(one, other).statistic)
-
-
 def row(name: str, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> str:
     cells = []
     for before, after in pairs:
-        found = np.array([correlation(b.flatten(), a.flatten()) for b, a in zip(before, after, strict=True)])
+        found = np.array([rank_correlation(b, a) for b, a in zip(before, after, strict=True)])
         low, high = bca(found, replicates(found[:, None], 0)[:, 0])
         cells.append(f"{found.mean():.2f} [{low:.2f}, {high:.2f}]")
     return f"| {' | '.join([name, *cells])} |"
