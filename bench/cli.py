@@ -206,9 +206,9 @@ def table_request(args: argparse.Namespace, command: str) -> tuple[PaperTable, A
     return table, Asked(request, out, args.model, methods, metrics, boxes)
 
 
-def folder(classifier: str, data: str, protocol: str) -> str:
-    """The name of a run's results folder."""
-    return re.sub(r"[^\w.+-]+", "_", f"{classifier}-{data}-{protocol}").strip("_")
+def folder(*parts: str) -> str:
+    """The name of a results folder: MODEL-DATA-PROTOCOL."""
+    return re.sub(r"[^\w.+-]+", "_", "-".join(parts)).strip("_")
 
 
 def build_request(args: argparse.Namespace, command: str) -> Request:

@@ -12,6 +12,7 @@ import torch
 from matplotlib.image import imread
 from toys import photo, toy_classifier
 
+from bench.classifiers import DEFAULT
 from bench.core.errors import UsageError
 from bench.speed import given as given_module
 from bench.speed import ours, peers, report
@@ -23,7 +24,7 @@ from bench.speed.measurement import Patience, Stopwatch, interleave, ratio, slop
 from bench.speed.memory import Peak, on_cpu
 from bench.speed.plain_opti_cam import plain_opti_cam
 from bench.speed.run import build_parser, chosen, main
-from bench.speed.share import fitting, scorer_share
+from bench.speed.share import score_cam_share, scorer_share
 from bench.speed.works import Peer, Work, build_works, quantus_steps
 
 FLOAT32 = torch.float32
@@ -243,24 +244,37 @@ def test_untied_maps_have_no_equal_pixels_and_the_same_order(toy):
     assert untied[1, 3, 4] == 1
 
 
-def test_the_share_counts_scored_images_over_bare_forwards(toy):
-    clock = FakeClock()
-    net = toy.classifier
-    scored = []
-    original = net.score
-    net.score = lambda images: (scored.append(len(images)), clock.call(len(images))(), original(images))[-1]
-    try:
-        row = scorer_share(toy, Patience(0.0, 1, 1), Stopwatch(clock=clock), maps=12, steps=2)
-    finally:
-        del net.score
-    # 1 + 1 + 1 images of each of 12 maps in batches of 3, a clean batch and one of the end that I and D share here
-    assert row.ratio == pytest.approx(36 / (12 * 3 + 3 + 3))
+@pytest.fixture
+def a_second_a_pass(toy, monkeypatch):
+    """A clock on which nothing takes time but the images that pass through the toy's net: a second each."""
+    clock, count = FakeClock(), toy.classifier._count_forward
+    monkeypatch.setattr(toy.classifier, "_count_forward", lambda x: (clock.call(len(x))(), count(x)))
+    return clock
+
+
+def test_a_scorer_that_does_nothing_but_the_counted_passes_has_a_share_of_one(toy, a_second_a_pass):
+    row = scorer_share(toy, Stopwatch(clock=a_second_a_pass), maps=12, steps=2)
+    assert (row.ratio, row.low, row.high, row.repetitions) == (1, 1, 1, 12)
+    # of 4 images: a masked one and a point of each curve for 12 maps; untouched, blurred and black once
+    assert row.images == 4 * (12 * 3 + 3)
     assert row.peer == "bare forwards"
 
 
-@pytest.mark.parametrize(("derived", "batch", "expected"), [(57, 20, 19), (57, 64, 57), (5, 4, 4), (7, 2, 2)])
-def test_the_batch_of_the_share_fits_the_derived_images(derived, batch, expected):
-    assert fitting(derived, batch) == expected
+def test_what_a_scorer_does_beside_its_passes_lowers_its_share(toy, a_second_a_pass, monkeypatch):
+    evaluate = ours.evaluate
+    monkeypatch.setattr(ours, "evaluate", lambda *args: (a_second_a_pass.call(12)(), evaluate(*args))[1])
+    row = scorer_share(toy, Stopwatch(clock=a_second_a_pass), maps=2, steps=2)
+    assert row.low == pytest.approx(12 / 24)  # the second map: 4 images, 3 passes each
+    assert row.high == pytest.approx(24 / 36)  # the first: 6 passes each
+
+
+def test_a_score_cam_that_passes_its_live_channels_alone_has_a_share_of_one(toy, a_second_a_pass):
+    row = score_cam_share(toy, Patience(0.0, 1, 1), Stopwatch(clock=a_second_a_pass))
+    maps = toy.classifier.features(toy.images[:1])[0]
+    live = {tuple(m.flatten().tolist()) for m in maps if m.max() > m.min()}
+    assert row.ratio == 1
+    assert row.images == 1 + len(live)
+    assert row.note.endswith(f"{row.images} passes for 8 channels")
 
 
 def test_memory_is_the_most_held_over_what_was_held_before():
@@ -283,19 +297,21 @@ def test_layers_are_known_by_their_number_of_maps(plain_in):
 def test_goals_are_judged_by_what_was_measured():
     rows = [Row("ablation-cam", "pytorch-grad-cam", 120.0), Row("score-cam(variant=x)", "pytorch-grad-cam", 1.2)]
     peaks = [Peak("grad-cam", "captum", 2.0, 1, 2, 1), Peak("D", "quantus", 0.5, 2, 1, 1)]
-    verdicts = {v.goal.partition(" ")[0]: v for v in judge(Choice("toy"), rows, peaks)}
-    assert verdicts["ablation-cam"].reached == "yes"
-    assert verdicts["score-cam"].reached == "no"
-    assert verdicts["D"].measured == "not measured"
-    assert (verdicts["peak"].measured, verdicts["peak"].reached) == ("1 of 2", "no")
+    rows += [Row("score-cam", "bare forwards", 0.95)]
+    verdicts = {v.goal.partition(" ≥")[0]: v for v in judge(Choice("toy"), rows, peaks)}
+    assert verdicts["ablation-cam against pytorch-grad-cam"].reached == "yes"
+    assert verdicts["score-cam against pytorch-grad-cam"].reached == "no"
+    assert verdicts["score-cam against bare forwards"].reached == "yes"
+    assert verdicts["D against quantus"].measured == "not measured"
+    memory = verdicts["peak memory below every peer's"]
+    assert (memory.measured, memory.reached) == ("1 of 2", "no")
 
 
 def findings():
     rows = [Row("grad-cam", "captum", 2.0, 1.5, 2.5, 0.1, 0.2, 4, 3, 1e-6), Row("D", "quantus", note="not installed")]
     return report.Findings(
-        rows, [Peak("grad-cam", "captum", 2.0, 10**6, 2 * 10**6, 4)], [Growth("D", "steps", 1.0, "1 2", "1 2")],
-        judge(Choice("toy"), rows, []),
-        {"machine": "toy", "input": "3 × 32 × 32", "load average before": "0.10 0.20 0.30"},
+        Choice("toy"), {"machine": "toy", "input": "3 × 32 × 32", "load average before": "0.10 0.20 0.30"}, rows,
+        [Peak("grad-cam", "captum", 2.0, 10**6, 2 * 10**6, 4)], [Growth("D", "steps", 1.0, "1 2", "1 2")],
     )  # fmt: skip
 
 
@@ -318,8 +334,9 @@ def test_the_files_of_a_run(tmp_path):
 
 
 def test_the_folder_is_named_by_precision_layout_and_device():
-    assert Choice("toy").name == "float32-contiguous-cpu"
-    assert Choice("toy", device="cuda:1", dtype="bfloat16", channels_last=True).name == "bfloat16-channels_last-cuda1"
+    assert Choice(DEFAULT).name == "float32-contiguous-cpu"
+    assert Choice(DEFAULT, device="cuda:1", dtype="bfloat16", channels_last=True).name == "bfloat16-channels_last-cuda1"
+    assert Choice("timm:net", compiled=True).name == "float32-contiguous-compiled-cpu-timm_net"
 
 
 def test_wrong_flags_are_told(capsys):
@@ -332,13 +349,32 @@ def test_wrong_flags_are_told(capsys):
         build_parser().parse_args(["--dtype", "float8"])
 
 
-def test_the_command_measures_and_writes(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def quick_on_the_toy(monkeypatch, tmp_path):
+    """The arguments of a quick run on the toy, on which every call takes ten seconds."""
     monkeypatch.setattr(given_module, "load_classifier", lambda *_, **__: toy_classifier("gap_linear"))
     ten_seconds_a_call = itertools.count(step=10).__next__
     monkeypatch.setattr("bench.speed.run.Stopwatch", partial(Stopwatch, clock=ten_seconds_a_call))
-    assert main(["--quick", "--device", "cpu", "--only", "ratios,growth", "--out", str(tmp_path)]) == 0
+    return ["--quick", "--device", "cpu", "--out", str(tmp_path)]
+
+
+def test_the_command_measures_and_writes(quick_on_the_toy, tmp_path, capsys):
+    assert main([*quick_on_the_toy, "--only", "ratios,share,growth"]) == 0
     rows = list(csv.DictReader((tmp_path / "speed.csv").open()))
-    assert {row["peer"] for row in rows} >= {"pytorch-grad-cam", "captum", "plain loop"}
-    assert all(float(row["ratio"]) == 1 for row in rows if row["ratio"])  # the fake clock ticks alike for all
-    assert {row["work"] for row in rows} >= {"grad-cam", "score-cam(variant=torch-cam)", "AD", "I and D"}
+    assert {row["peer"] for row in rows} >= {"pytorch-grad-cam", "captum", "plain loop", "bare forwards"}
+    libraries = [row for row in rows if row["peer"] != "bare forwards" and row["ratio"]]
+    assert all(float(row["ratio"]) == 1 for row in libraries)  # the fake clock ticks alike for all
+    assert {row["work"] for row in rows} >= {"grad-cam", "score-cam(variant=torch-cam)", "AD", "I and D", "scoring"}
     assert "| goal | measured | reached |" in capsys.readouterr().out
+
+
+def test_a_run_that_is_ended_keeps_what_it_has_measured(quick_on_the_toy, tmp_path, monkeypatch):
+    def ended(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.speed.run.score_cam_share", ended)
+    with pytest.raises(KeyboardInterrupt):
+        main([*quick_on_the_toy, "--only", "share"])
+    (row,) = csv.DictReader((tmp_path / "speed.csv").open())
+    assert row["work"] == "scoring"
+    assert "| scoring | bare forwards | **" in (tmp_path / "speed.md").read_text()

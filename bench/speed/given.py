@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.classifiers import load_classifier
+from bench.classifiers import DEFAULT, load_classifier
+from bench.cli import folder
 from bench.core.classifier import Classifier
 from bench.core.dataset import load_dataset
 from bench.core.errors import UsageError
@@ -31,6 +32,8 @@ class Choice:
     channels_last: bool = False
     batch: int = 20
     quick: bool = False
+    compiled: bool = False
+    """Our scorer's forward pass goes through `torch.compile`; nothing else does."""
 
     @property
     def precision(self) -> torch.dtype:
@@ -38,9 +41,18 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """`float32-contiguous-cpu`: the folder of its results."""
-        layout = "channels_last" if self.channels_last else "contiguous"
-        return f"{self.dtype}-{layout}-{self.device.replace(':', '')}"
+        """`float32-contiguous-cpu`: the folder of its results; other nets than the default add their name."""
+        others = [self.model] if self.model != DEFAULT else []
+        compiled = ["compiled"] * self.compiled
+        return folder(self.dtype, self.layout, *compiled, self.device.replace(":", ""), *others)
+
+    @property
+    def layout(self) -> str:
+        return "channels_last" if self.channels_last else "contiguous"
+
+    def __str__(self) -> str:
+        """`float32, contiguous`."""
+        return ", ".join([self.dtype, self.layout, *["our scorer compiled"] * self.compiled])
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,9 @@ def load(choice: Choice, layer: str | None = None) -> Given:
         raise UsageError(f"{choice.model} is one net, which cannot have two precisions; name a function that builds it")
     laid_out(classifier._net, choice.channels_last)
     drawing = given(classifier, photographs(classifier, choice.channels_last), choice.batch)
-    return dataclasses.replace(drawing, scorer=exact.at(Precision(choice.precision, choice.channels_last)))
+    return dataclasses.replace(
+        drawing, scorer=exact.at(Precision(choice.precision, choice.channels_last, choice.compiled))
+    )
 
 
 def laid_out(net: nn.Module, channels_last: bool) -> nn.Module:

@@ -39,6 +39,7 @@ def goals(choice: Choice) -> tuple[Goal, ...]:
         Goal("D(", "quantus", 5.0),
         Goal("I and D", "torch-cam", 2.0),
         Goal("scoring", "bare forwards", 0.9),
+        Goal("score-cam", "bare forwards", 0.9),
     )
 
 

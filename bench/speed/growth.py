@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +45,7 @@ def grow(
     )
 
 
-def growths(choice: Choice, given: Given, watch: Stopwatch) -> list[Growth]:
+def growths(choice: Choice, given: Given, watch: Stopwatch) -> Iterator[Growth]:
     """The four axes, smaller with `--quick`."""
     quick = choice.quick
     few = 4 if quick else 28
@@ -69,12 +69,11 @@ def growths(choice: Choice, given: Given, watch: Stopwatch) -> list[Growth]:
     def masks(count: int) -> Callable[[], object]:
         return partial(ours.explain, load(choice, near[count]).first(1), "score-cam")
 
-    lines = [
-        grow("grad-cam", "images", images, explain, watch),
-        grow("AD, AG, AI, I and D", "methods", methods, score, watch),
-        grow("I and D", "steps", steps, curves, watch),
-    ]
-    return lines + ([grow("score-cam", "channels", near, masks, watch, 1 if quick else 3)] if len(near) > 1 else [])
+    yield grow("grad-cam", "images", images, explain, watch)
+    yield grow("AD, AG, AI, I and D", "methods", methods, score, watch)
+    yield grow("I and D", "steps", steps, curves, watch)
+    if len(near) > 1:
+        yield grow("score-cam", "channels", near, masks, watch, 1 if quick else 3)
 
 
 def layers_by_channels(plain: Plain) -> dict[int, str]:

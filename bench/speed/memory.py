@@ -8,7 +8,7 @@ import multiprocessing
 import platform
 import resource
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,9 +36,8 @@ class Peak:
     images: int
 
 
-def peaks(choice: Choice, given: Given, works: Iterable[Work]) -> list[Peak]:
+def peaks(choice: Choice, given: Given, works: Iterable[Work]) -> Iterator[Peak]:
     """A line per work and installed peer; works whose peak cannot be measured here (no /proc, no GPU) are left out."""
-    found = []
     for work in works:
         if not any(version(peer.name) is not None for peer in work.peers):
             continue
@@ -46,8 +45,7 @@ def peaks(choice: Choice, given: Given, works: Iterable[Work]) -> list[Peak]:
         for peer in work.peers:
             theirs = peak_of(choice, given, work.name, peer.name) if version(peer.name) is not None else None
             if ours and theirs:
-                found.append(Peak(work.name, peer.name, theirs / ours, ours, theirs, work.images))
-    return found
+                yield Peak(work.name, peer.name, theirs / ours, ours, theirs, work.images)
 
 
 def peak_of(choice: Choice, given: Given, work: str, side: str) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,21 +54,29 @@ class MapsInMemory(PrecomputedMaps):
 def score(given: Given, maps: Sequence[Tensor], names: Sequence[str], rules: Protocol) -> dict[str, Tensor]:
     """Metric values (M, B) of M maps (B, S, S) of each image by name, and curves (M, B, n) by NAME_vector.
 
-    `p` is the probability of the untouched image. The untouched images are scored once, as in a run.
+    `p` is the probability of the untouched image.
     """
+    found: dict[str, list[Tensor]] = {}
+    for rows in scorings(given, maps, names, rules):
+        for column in (c for c in ("p", *names, *(f"{name}_vector" for name in names)) if c in rows[0]):
+            found.setdefault(column, []).append(torch.tensor(np.array([row[column] for row in rows])))
+    return {column: torch.stack(values) for column, values in found.items()}
+
+
+def scorings(
+    given: Given, maps: Sequence[Tensor], names: Sequence[str], rules: Protocol
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each of M maps (B, S, S) in turn. The untouched images, and the images that are the same for all
+    maps, are scored with the first, once, as in a run."""
     metrics: list[Metric] = [METRICS[name].value for name in names]
     given = given.scoring
     classifier = given.classifier
     setting = Setting(classifier, rules, 0, given.batch)
     items = [Item(str(i), str(i), image, None, None) for i, image in enumerate(given.images)]
     clean = Scorer(classifier, given.batch).score([given.images])
-    found: dict[str, list[Tensor]] = {}
     for saliency in maps:
         source = MapsSource(MapsInMemory({str(i): m for i, m in enumerate(saliency)}), "given")
-        rows, _ = evaluate(setting, source, items, clean, metrics)
-        for column in (c for c in ("p", *names, *(f"{name}_vector" for name in names)) if c in rows[0]):
-            found.setdefault(column, []).append(torch.tensor(np.array([row[column] for row in rows])))
-    return {column: torch.stack(values) for column, values in found.items()}
+        yield evaluate(setting, source, items, clean, metrics)[0]
 
 
 def untied(maps: Tensor) -> Tensor:

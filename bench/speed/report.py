@@ -7,7 +7,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from bench.provenance import own_version, versions
 from bench.speed.compare import Row
 from bench.speed.given import Choice, Given
-from bench.speed.goals import Verdict
+from bench.speed.goals import Verdict, judge
 from bench.speed.growth import Growth
 from bench.speed.memory import Peak
 from bench.speed.peers import PEERS, version
@@ -25,15 +25,19 @@ from bench.speed.picture import draw
 from bench.store import write_atomic, write_text
 
 
-@dataclass(frozen=True)
+@dataclass
 class Findings:
-    """All that a run has measured, with the circumstances."""
+    """All that a run has measured so far, with the circumstances."""
 
-    rows: Sequence[Row]
-    peaks: Sequence[Peak]
-    growths: Sequence[Growth]
-    verdicts: Sequence[Verdict]
-    facts: Mapping[str, str]
+    choice: Choice
+    facts: dict[str, str] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    peaks: list[Peak] = field(default_factory=list)
+    growths: list[Growth] = field(default_factory=list)
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return judge(self.choice, self.rows, self.peaks)
 
 
 def circumstances(choice: Choice, given: Given, command: str) -> dict[str, str]:
@@ -45,8 +49,7 @@ def circumstances(choice: Choice, given: Given, command: str) -> dict[str, str]:
         "cambench": own_version(),
         "command": command,
         "classifier": f"{net.name} ({net.origin}), target layer {net.layer}",
-        "input": f"3 × {net.input_size} × {net.input_size}, {choice.dtype}, "
-        + ("channels_last" if choice.channels_last else "contiguous"),
+        "input": f"3 × {net.input_size} × {net.input_size}, {choice}",
         "machine": machine(net.device),
         "threads": str(torch.get_num_threads()),
         **installed,

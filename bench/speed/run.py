@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -20,17 +22,20 @@ from bench.process import keep_freed_memory
 from bench.speed import report
 from bench.speed.compare import Row, compare
 from bench.speed.given import Choice, Given, load
-from bench.speed.goals import judge
 from bench.speed.growth import growths
 from bench.speed.measurement import Patience, Stopwatch
-from bench.speed.memory import peaks
-from bench.speed.share import scorer_share
+from bench.speed.memory import Peak, peaks
+from bench.speed.report import Findings
+from bench.speed.share import score_cam_share, scorer_share
 from bench.speed.works import Work, build_works
 from bench.timing import synchronise
 
 OK, FAILED, USAGE = 0, 1, 2
 PARTS = ("ratios", "share", "memory", "growth")
-QUICK_MEMORY = ("grad-cam", "AD", "I and D", "ablation-cam", "score-cam(variant=pytorch-grad-cam)")
+QUICK_MEMORY = ("grad-cam", "I and D")
+"""Works that take seconds: each side of each is carried out in a process of its own."""
+QUICK_CHUNK = 5
+"""Images of the chunk of which the scorer's share is measured."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, …")
     add("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="precision of both sides")
     add("--channels-last", action="store_true", help="memory layout of net and images")
+    add("--compile", action="store_true", dest="compiled", help="our scorer's forward pass through torch.compile")
     add("--batch-size", type=int, default=20, help="images per forward of our scorer")
     add("--quick", action="store_true", help="fewer images and repetitions: the main ratios")
     add("--only", default=",".join(PARTS), help="parts to measure")
@@ -62,14 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parts = chosen(args.only)
         check_device(args.device)
         choice = Choice(args.model, args.weights, args.device, args.dtype, args.channels_last, args.batch_size,
-                        args.quick)  # fmt: skip
-        findings = measure(choice, parts, shlex.join(["python", "-m", "bench.speed", *argv]))
+                        args.quick, args.compiled)  # fmt: skip
+        out = args.out or Path("results") / "speed" / choice.name
+        title = f"CAMBench beside its peers on {args.model}"
+        findings = Findings(choice)
+        for _ in measure(findings, parts, shlex.join(["python", "-m", "bench.speed", *argv])):
+            report.write(findings, out, title)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
-    out = args.out or Path("results") / "speed" / choice.name
-    title = f"CAMBench beside its peers on {args.model}"
-    report.write(findings, out, title)
     print(report.markdown(findings, title))
     print(f"written to {out}")
     return FAILED if any(row.failed for row in findings.rows) else OK
@@ -82,27 +89,30 @@ def chosen(text: str) -> tuple[str, ...]:
     return parts
 
 
-def measure(choice: Choice, parts: Sequence[str], command: str) -> report.Findings:
-    """Everything that `parts` names, and the load of the machine before and after."""
-    begin, before = time.perf_counter(), report.load_average()
+def measure(findings: Findings, parts: Sequence[str], command: str) -> Iterator[None]:
+    """Measure what `parts` names into `findings`; yields after every line, so that a run that is ended keeps it."""
+    choice, begin = findings.choice, time.perf_counter()
+    before = report.load_average()
     keep_freed_memory()
     given = load(choice)
     watch = Stopwatch(partial(synchronise, given.classifier.device))
     works = build_works(given, choice.quick)
     with torch.inference_mode():
         given.scoring.classifier.score(given.scoring.images[:1])  # folds the batch normalisations, once for all
-    rows = list(ratios(choice, given, works, watch)) if "ratios" in parts else []
-    if "share" in parts:
-        rows.append(scorer_share(given, Patience(10, 3, 5) if choice.quick else Patience(60, 5, 15), watch))
-    measured = [work for work in works if not choice.quick or work.name in QUICK_MEMORY]
-    found_peaks = peaks(choice, given, tqdm(measured, "memory", unit="work")) if "memory" in parts else []
-    found_growths = growths(choice, given, watch) if "growth" in parts else []
-    facts = report.circumstances(choice, given, command) | {
-        "load average before": before,
-        "load average after": report.load_average(),
-        "minutes": f"{(time.perf_counter() - begin) / 60:.1f}",
+    findings.facts = report.circumstances(choice, given, command) | {"load average before": before}
+    measured: dict[str, tuple[list[Any], Iterator[Any]]] = {
+        "ratios": (findings.rows, ratios(choice, given, works, watch)),
+        "share": (findings.rows, shares(choice, given, watch)),
+        "memory": (findings.peaks, memory(choice, given, works)),
+        "growth": (findings.growths, growths(choice, given, watch)),
     }
-    return report.Findings(rows, found_peaks, found_growths, judge(choice, rows, found_peaks), facts)
+    for part in (part for part in PARTS if part in parts):
+        lines, found = measured[part]
+        for line in found:
+            lines.append(line)
+            findings.facts["load average after"] = report.load_average()
+            findings.facts["minutes"] = f"{(time.perf_counter() - begin) / 60:.1f}"
+            yield
 
 
 def ratios(choice: Choice, given: Given, works: Sequence[Work], watch: Stopwatch) -> Iterator[Row]:
@@ -110,3 +120,14 @@ def ratios(choice: Choice, given: Given, works: Sequence[Work], watch: Stopwatch
     plain_in = cache(partial(given.plain, channels_last=choice.channels_last))
     for work in tqdm(works, "ratios", unit="work"):
         yield from compare(work, given, plain_in, patience, watch)
+
+
+def shares(choice: Choice, given: Given, watch: Stopwatch) -> Iterator[Row]:
+    scored = dataclasses.replace(given, batch=min(given.batch, QUICK_CHUNK)) if choice.quick else given
+    yield scorer_share(scored, watch)
+    yield score_cam_share(given, Patience(10, 1, 3) if choice.quick else Patience(60, 3, 9), watch)
+
+
+def memory(choice: Choice, given: Given, works: Sequence[Work]) -> Iterator[Peak]:
+    chosen = [work for work in works if not choice.quick or work.name in QUICK_MEMORY]
+    return peaks(choice, given, tqdm(chosen, "memory", unit="work"))

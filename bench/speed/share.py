@@ -1,13 +1,16 @@
-"""The scorer's share of the classifier's own throughput."""
+"""How near our code comes to the forward passes that it cannot do without."""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 
 from bench.core.metric import METRICS
+from bench.core.protocols import protocol
 from bench.speed import ours
 from bench.speed.compare import Row
 from bench.speed.given import Given
@@ -16,43 +19,75 @@ from bench.speed.works import STEPS
 
 MAPS = 12
 METRIC_NAMES = ("AD", "AG", "AI", "I", "D")
+BARE = 0.25
+"""Bare forwards in a round, as a part of those that the work makes in it."""
+CHUNK = 64
+"""Masked images that Score-CAM passes at a time."""
 
 
-def scorer_share(given: Given, patience: Patience, watch: Stopwatch, maps: int = MAPS, steps: int = STEPS) -> Row:
-    """Images a second of scoring AD, AG, AI, I and D of `maps` maps an image, over images a second of bare forwards.
+def scorer_share(given: Given, watch: Stopwatch, maps: int = MAPS, steps: int = STEPS) -> Row:
+    """Images a second of scoring AD, AG, AI, I and D of `maps` maps an image over those of bare forwards.
 
-    The bare forwards are `Classifier.score`, the fastest there is, on a buffer of the same shape, a twelfth as many.
-    The batch is the multiple of what one map derives, so that the shares of bigger runs, with their full chunks, and of
-    this one are alike; what is left of padding, and the ends of the curves, asked once for all maps, count against us.
+    A chunk of `given.batch` images, as in a run. A round is one map of every image, then bare forwards; the first also
+    scores what all maps share, the images untouched and replaced as a whole. Bare forwards are `Classifier.score`, the
+    fastest there is, on a buffer of the same shape.
     """
-    rules = ours.curve_rules(steps)
+    chunk = given.scoring.first(given.batch)
+    net, batch, size = chunk.classifier, len(chunk.images), chunk.classifier.input_size
+    chunk = dataclasses.replace(chunk, batch=batch)
+    rules = protocol(f"clean+steps={steps}")
     asked = [METRICS[name].value for name in METRIC_NAMES]
-    derived = sum({m.probe: m.probes(rules) for m in asked}.values())
-    batch = fitting(derived, given.batch)
-    one = dataclasses.replace(given.scoring.first(1), batch=batch)
-    net, size = one.classifier, one.classifier.input_size
-    generator = torch.Generator().manual_seed(0)
-    drawn = [torch.rand(1, size, size, generator=generator).to(one.images) for _ in range(maps)]
-    buffer = one.images.repeat(batch, 1, 1, 1).contiguous(memory_format=net.precision.layout)
-    forwards = max(1, -(-maps * derived // (batch * MAPS)))
+    derived = sum({metric.probe: metric.probes(rules) for metric in asked}.values())
+    shared = 1 + len({metric.end(rules) for metric in asked if metric.end})
+    drawn = torch.rand(maps, batch, size, size, generator=torch.Generator().manual_seed(0)).to(net.device)
+    buffer = chunk.images.contiguous(memory_format=net.precision.layout)
+    forwards = max(1, round(BARE * derived))
 
     @torch.inference_mode()
     def bare() -> None:
         for _ in range(forwards):
             net.score(buffer)
 
-    calls = {"scoring": lambda: ours.score(one, drawn, METRIC_NAMES, rules), "bare": bare}
-    taken = interleave(calls, patience, watch, {name: watch.time(call)[0] for name, call in calls.items()})
-    scoring = [seconds / (maps * derived) for seconds in taken["scoring"]]
-    alone = [seconds / (forwards * batch) for seconds in taken["bare"]]
+    bare()
+    rounds = ours.scorings(chunk, list(drawn), METRIC_NAMES, rules)
+    scoring, alone = list[float](), list[float]()
+    for i in range(maps):
+        images = batch * (derived + (shared if i == 0 else 0))
+        scoring.append(watch.time(partial(next, rounds))[0] / images)
+        alone.append(watch.time(bare)[0] / (batch * forwards))
+    images = batch * (maps * derived + shared)
+    note = f"share of raw forward throughput; {maps} maps × {derived} derived images of a chunk of {batch} images"
+    return row("scoring", scoring, alone, images, note)
+
+
+def score_cam_share(given: Given, patience: Patience, watch: Stopwatch) -> Row:
+    """Images a second of Score-CAM over those of bare forwards: 1 would be the bound that its live channels set.
+
+    Counted are its own passes: one for the maps and one for every live channel that differs from the others. Bare
+    forwards are `Classifier.logits`, the pass it makes, on a buffer of as many images at a time.
+    """
+    one = given.first(1)
+    net = one.classifier
+    call = partial(ours.explain, one, "score-cam")
+    with net.tally() as tally:
+        warm = watch.time(call)[0]
+    passes, channels = tally.forward, net.features(one.images).shape[1]
+    buffer = one.images.repeat(min(CHUNK, passes), 1, 1, 1)
+    forwards = max(1, round(BARE * passes / len(buffer)))
+
+    @torch.no_grad()
+    def bare() -> None:
+        for _ in range(forwards):
+            net.logits(buffer)
+
+    taken = interleave({"ours": call, "bare": bare}, patience, watch, {"ours": warm, "bare": watch.time(bare)[0]})
+    scoring = [seconds / passes for seconds in taken["ours"]]
+    alone = [seconds / (forwards * len(buffer)) for seconds in taken["bare"]]
+    note = f"share of raw forward throughput; {passes} passes for {channels} channels"
+    return row("score-cam", scoring, alone, passes, note)
+
+
+def row(work: str, scoring: Sequence[float], alone: Sequence[float], images: int, note: str) -> Row:
     found = ratio(scoring, alone)
-    note = f"share of raw forward throughput; {maps} maps × {derived} derived images in batches of {batch}"
-    return Row("scoring", "bare forwards", found.median, found.low, found.high, statistics.median(scoring),
-               statistics.median(alone), maps * derived, len(scoring), note=note)  # fmt: skip
-
-
-def fitting(derived: int, batch: int) -> int:
-    """The largest batch up to `batch` that divides the derived images of a map; at least half of `batch`, else `batch`
-    itself."""
-    sizes = [size for size in range(batch // 2 + 1, batch + 1) if derived % size == 0]
-    return max(sizes, default=batch)
+    return Row(work, "bare forwards", found.median, found.low, found.high, statistics.median(scoring),
+               statistics.median(alone), images, len(scoring), note=note)  # fmt: skip
