@@ -1,4 +1,5 @@
-"""Scores of images replaced as a whole: no map changes them, so they are asked once for all sources."""
+"""Scores of both ends of a curve, images untouched and replaced as a whole: no map changes them, so they are asked once
+for all sources."""
 
 from __future__ import annotations
 
@@ -17,16 +18,17 @@ class Ends:
     turn."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[Classifier, Fill], tuple[list[str], torch.Tensor]] = {}
+        self._last: dict[tuple[Classifier, Fill | None], tuple[list[str], torch.Tensor]] = {}
 
     def scores(
-        self, classifier: Classifier, batch: int, kind: Fill, cases: Sequence[Case], digests: Sequence[str]
+        self, classifier: Classifier, batch: int, kind: Fill | None, cases: Sequence[Case], digests: Sequence[str]
     ) -> torch.Tensor:
-        """(B, C) float64 log-probabilities of the images of `cases`, blurred or black as a whole; `digests` are of the
-        images."""
+        """(B, C) float64 log-probabilities of the images of `cases`, filled as a whole or untouched (None); `digests`
+        are of the images."""
         key, asked = (classifier, kind), list(digests)
         known = self._last.get(key)
         if known is None or known[0] != asked:
-            known = asked, Scorer(classifier, batch).score(case.filled(kind)[None] for case in cases)
+            shown = (case.image if kind is None else case.filled(kind) for case in cases)
+            known = asked, Scorer(classifier, batch).score(image[None] for image in shown)
             self._last[key] = known
         return known[1]

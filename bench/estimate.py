@@ -35,10 +35,12 @@ def scoring_passes(request: Request) -> int:
 
 
 def shared_passes(request: Request) -> int:
-    """Forward passes an image for what all sources share: the untouched image and the ends of curves."""
+    """Forward passes an image for what all sources share: the untouched image, at a scoring precision as well, and the
+    ends of curves."""
     asked = [metric for metric in request.metrics if metric.probe]
     ends = {(metric.end(request.protocol), metric.judge) for metric in asked if metric.end}
-    return len({"", *(metric.judge for metric in asked)}) + len(ends)
+    again = 1 if request.classifier.scoring_key else 0
+    return len({"", *(metric.judge for metric in asked)}) + again + len(ends)
 
 
 @torch.inference_mode()

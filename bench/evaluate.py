@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -55,7 +56,8 @@ def evaluate(
 
     Args:
         items: at most `setting.batch` images; fewer are filled up for explainers that draw a batch at once.
-        clean: (B, C) float64 log-probabilities of the images.
+        clean: (B, C) float64 log-probabilities of the images by `Classifier.exact`, which choose the classes, so that
+            every scoring precision explains the same.
 
     Returns:
         A row per item (target, right, degenerate, tied, a column per metric, `NAME_vector` for curves and pooled
@@ -110,12 +112,13 @@ def measure(
 ) -> list[dict[str, Value]]:
     """Every metric's value for every case, by the metric's column."""
     found: list[dict[str, Value]] = [{} for _ in cases]
-    fill_scores(found, setting, setting.classifier, items, cases, clean, [m for m in metrics if not m.judge])
+    own = None if setting.classifier.scoring_key else clean
+    fill_scores(found, setting, setting.classifier, items, cases, own, [m for m in metrics if not m.judge])
     if judged := [metric for metric in metrics if metric.judge]:
         judge = setting.judge
         if judge is None or {metric.judge for metric in judged} != {judge.key}:
             raise ValueError("the metrics name another judge than the setting")
-        fill_scores(found, setting, judge.classifier, items, cases, judge.clean(items, setting.batch), judged)
+        fill_scores(found, setting, judge.classifier, items, cases, None, judged)
     for metric in metrics:
         for item, case, values in zip(items, cases, found, strict=True):
             if metric.kind == "map":
@@ -132,12 +135,14 @@ def fill_scores(
     classifier: Classifier,
     items: Sequence[Item],
     cases: Sequence[Case],
-    clean: torch.Tensor,
+    clean: torch.Tensor | None,
     metrics: Sequence[Metric],
 ) -> None:
     """Put every score metric's value for every case into `found`, by the answers of `classifier`; metrics that share a
-    probe share its scores."""
+    probe share its scores. `clean` are its answers for the untouched images, None where it has not been asked yet."""
     probes = list(dict.fromkeys(metric.probe for metric in metrics if metric.probe))
+    if not probes:
+        return
     counts: list[int] = []
 
     def derived() -> Iterator[torch.Tensor]:
@@ -148,10 +153,10 @@ def fill_scores(
                     counts[-1] += len(block)
                     yield block
 
-    parts = iter(Scorer(classifier, setting.batch).score(derived()).split(counts)) if probes else iter(())
-    digests = [item.digest for item in items]
-    fills = {metric.end(setting.protocol) for metric in metrics if metric.end}
-    ends = {fill: setting.ends.scores(classifier, setting.batch, fill, cases, digests) for fill in fills}
+    parts = iter(Scorer(classifier, setting.batch).score(derived()).split(counts))
+    end_of = partial(setting.ends.scores, classifier, setting.batch, cases=cases, digests=[i.digest for i in items])
+    ends = {fill: end_of(fill) for fill in {metric.end(setting.protocol) for metric in metrics if metric.end}}
+    clean = end_of(None) if clean is None else clean
     for i, (case, log_p, values) in enumerate(zip(cases, clean, found, strict=True)):
         probed = {probe: next(parts) for probe in probes}
         for metric in metrics:

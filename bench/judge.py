@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import PurePath
-
-import torch
 
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.metric import Metric
 from bench.core.seeds import content_hash
-from bench.scorer import Scorer
-from bench.sources import Item
 
 
 class Judge:
@@ -37,7 +32,6 @@ class Judge:
         self.key = content_hash(
             classifier.name, classifier.digest, classifier.mean.tolist(), classifier.std.tolist(), classifier.dtype
         )[:16]
-        self._last: tuple[list[str], torch.Tensor] | None = None
 
     def metric(self, metric: Metric) -> Metric:
         """`metric` with the judge's answers in place of the explained network's, as a column `AD (resnet18)`.
@@ -48,11 +42,3 @@ class Judge:
             raise UsageError(f"a judge scores derived images, and {metric.name} has none; leave it out of --judged")
         title = f"{metric.title}, judge {self.name}"
         return dataclasses.replace(metric, name=f"{metric.name} ({self.name})", title=title, judge=self.key)
-
-    def clean(self, items: Sequence[Item], batch: int) -> torch.Tensor:
-        """(B, C) float64 log-probabilities of the untouched images; those asked for last are remembered, since all
-        sources are scored on a chunk in turn."""
-        digests = [item.digest for item in items]
-        if self._last is None or self._last[0] != digests:
-            self._last = digests, Scorer(self.classifier, batch).score([item.image[None] for item in items])
-        return self._last[1]

@@ -55,7 +55,7 @@ class Request:
         net = self.classifier
         return content_hash(
             "clean", digest, net.name, net.digest, net.input_size, net.interpolation, net.mean.tolist(),
-            net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__, *net.scoring_key,
+            net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__,
         )  # fmt: skip
 
     def score_key(self, source: Source, sample: Sample, digest: str) -> str:
@@ -64,5 +64,5 @@ class Request:
         return content_hash(
             "scores", self.clean_key(digest), self.classifier.layer, source.key(sample.id),
             self.setting.order(source), self.protocol.key, self.seed, sample.annotation,
-            *([learned.digest] if learned else []),
+            *([learned.digest] if learned else []), *self.classifier.scoring_key,
         )  # fmt: skip

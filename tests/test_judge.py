@@ -87,12 +87,15 @@ def clean(classifier: Classifier, subjects: list[Item]) -> torch.Tensor:
     return Scorer(classifier, 4).score([item.image[None] for item in subjects])
 
 
-def rows_of(explained: Classifier, judge: Judge, names: tuple[str, ...] = NAMES, text: str = "grad-cam") -> list[dict]:
+def rows_of(explained: Classifier, judge: Judge) -> list[dict]:
+    return rows_in(Setting(explained, protocol("clean+steps=3"), 0, 4, judge), judge)
+
+
+def rows_in(setting: Setting, judge: Judge, names: tuple[str, ...] = NAMES, text: str = "grad-cam") -> list[dict]:
     subjects, plain = items(), [METRICS[name].value for name in names]
     asked = [*plain, *map(judge.metric, plain)]
-    setting = Setting(explained, protocol("clean+steps=3"), 0, 4, judge)
     source = ExplainerSource(EXPLAINERS.spec(text))
-    return evaluate(setting, source, subjects, clean(explained, subjects), asked)[0]
+    return evaluate(setting, source, subjects, clean(setting.classifier, subjects), asked)[0]
 
 
 def test_a_judge_equal_to_the_explained_network_gives_equal_columns():
@@ -133,11 +136,12 @@ def test_the_judge_sees_the_masked_image_of_the_explained_network_and_its_class(
 
 def test_the_judge_is_asked_once_for_every_image_and_once_for_every_masked_one():
     explained, judge = toy_classifier("gap_linear"), Judge(toy_classifier("deep_head"), toy_classifier("gap_linear"))
+    setting, names = Setting(explained, protocol("clean"), 0, 4, judge), ("AD", "AG", "AI")
     with judge.classifier.tally() as tally:
-        rows_of(explained, judge, ("AD", "AG", "AI"))
+        rows_in(setting, judge, names)
     assert (tally.forward, tally.backward) == (4 + 4, 0)
     with judge.classifier.tally() as tally, explained.tally() as own:
-        rows_of(explained, judge, ("AD", "AG", "AI"), "layer-cam")
+        rows_in(setting, judge, names, "layer-cam")
     assert tally.forward == 4
     assert own.forward == 4 + 4 + 4  # clean images, maps, masked images
 

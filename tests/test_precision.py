@@ -15,9 +15,17 @@ from torch import nn
 from bench import batch, budget
 from bench.classifiers.difull import cells_apart
 from bench.core.classifier import Classifier
+from bench.core.dataset import Sample
+from bench.core.explainer import EXPLAINERS
+from bench.core.metric import METRICS as METRICS_BY_NAME
 from bench.core.precision import Precision
+from bench.core.protocols import PROTOCOLS
 from bench.core.seeds import content_hash
+from bench.evaluate import Setting, evaluate
+from bench.normalise import normalise
 from bench.request import Request
+from bench.scorer import Scorer
+from bench.sources import ExplainerSource, Item
 from cambench import main
 from tests.toys import TOYS, photo, toy_classifier
 
@@ -96,21 +104,42 @@ def test_cells_of_a_mosaic_are_scored_at_the_precision():
 
 
 def request(net: Classifier, protocol: str = "clean") -> Request:
-    from bench.core.protocols import PROTOCOLS
-
     return Request(net, None, PROTOCOLS[protocol].value, (), (), Path())  # type: ignore[arg-type]
 
 
 def test_keys_tell_precisions_apart_and_the_default_is_as_ever():
-    net = toy_classifier()
-    keys = [request(net.at(p)).clean_key("x") for p in (LAST, *LOW, Precision(compiled=True))]
-    own = request(net).clean_key("x")
-    assert len({own, *keys}) == 6
-    assert request(net.at(Precision())).clean_key("x") == own
-    assert own == content_hash(
+    net, source = toy_classifier(), ExplainerSource(EXPLAINERS.spec("grad-cam"))
+    sample = Sample("0", Path("0.png"), 0, ())
+
+    def key(classifier: Classifier) -> str:
+        return request(classifier).score_key(source, sample, "x")
+
+    own = key(net)
+    assert len({own, *(key(net.at(p)) for p in (LAST, *LOW, Precision(compiled=True)))}) == 6
+    assert key(net.at(Precision())) == own
+    clean = request(net).clean_key("x")
+    assert {request(net.at(p)).clean_key("x") for p in (LAST, *LOW)} == {clean}  # always by the net's own precision
+    assert clean == content_hash(
         "clean", "x", "toy-gap_linear", net.digest, 32, "bilinear", net.mean.tolist(), net.std.tolist(), torch.float32,
         "resize-crop", torch.__version__,
     )  # fmt: skip
+
+
+def test_classes_are_chosen_by_the_nets_own_precision_and_values_are_of_one_precision(monkeypatch):
+    """Here the low precision turns the order of all classes round."""
+    net, images = toy_classifier(), photo(2)
+    low = net.at(LOW[0])
+    clean = Scorer(low.exact, 4).score([images])
+    monkeypatch.setattr(low, "score", lambda x: -net.score(x))
+    setting, source = Setting(low, PROTOCOLS["clean"].value, 0, 4), ExplainerSource(EXPLAINERS.spec("grad-cam"))
+    items = [Item(str(i), str(i), image, None, None) for i, image in enumerate(images)]
+    rows, _ = evaluate(setting, source, items, clean, [METRICS_BY_NAME["AD"].value])
+    maps, _ = normalise(EXPLAINERS["grad-cam"].value.function(net, images, clean.argmax(1)), 32, setting.order(source))
+    for i, row in enumerate(rows):
+        target = int(net.logits(images)[i].argmax())
+        assert row["target"] == target
+        p, o = ((-net.logits(x[None])[0].double()).softmax(0)[target] for x in (images[i], images[i] * maps[i]))
+        assert row["AD"] == pytest.approx(float((p - o).clamp(min=0) / p), abs=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -146,10 +175,16 @@ def test_the_budget_is_what_the_rows_of_two_runs_differ_by(photos, tmp_path, mon
     assert stated["scored in"] == found["precision"] == "bfloat16"
     for name in METRICS:
         assert found["changes"][name] == pytest.approx(100 * np.abs(own[name] - other[name]).max(), rel=1e-9)
-    assert all(found["changes"][name] > 0 for name in ("p", "I", "D"))
+        assert found["shifts"][name] == pytest.approx(100 * abs(own[name].mean() - other[name].mean()), abs=1e-9)
+    assert all(found["changes"][name] > 0 for name in ("I", "D"))
+    assert (own.target == other.target).all()
+    assert (own.p == other.p).all()
     assert found["flips"]["AI"] == (own.AI != other.AI).sum()
     assert set(own.key) & set(other.key) == set()
-    line = "scored in bfloat16; largest change against float32 on 4 images with grad-cam, in points: p "
+    line = (
+        "scored in bfloat16; largest change of an image's value (and of the mean) against float32 on 4 images with "
+        "grad-cam, in points: AD "
+    )
     text = " ".join((tmp_path / "low" / "leaderboard.md").read_text().split())
     assert line in text
     assert line in capsys.readouterr().out
@@ -164,8 +199,8 @@ def test_above_its_tolerance_a_switch_is_refused_with_the_figures(photos, tmp_pa
     monkeypatch.setattr(budget, "ROUNDED", 1e-6)
     assert main(command(photos, tmp_path, "--dtype", "bfloat16", "--channels-last")) == 2
     error = capsys.readouterr().err
-    assert "error: the error budget is exceeded: scored in bfloat16-channels-last; largest change against" in error
-    assert "(tolerance 1e-06); leave out --dtype bfloat16 --channels-last" in error
+    assert "error: the error budget is exceeded: scored in bfloat16-channels-last; largest change of" in error
+    assert "(tolerance of a mean: 1e-06); leave out --dtype bfloat16 --channels-last or take --dtype float16" in error
     assert not (tmp_path / "scores").exists()
 
 

@@ -178,13 +178,19 @@ class Classifier:
         twin = copy.copy(self)
         twin.precision = precision
         twin.module = TappedModule(twin, twin._split)
-        twin.__dict__.pop("_scoring_net", None)
+        for cached in ("_scoring_net", "exact"):
+            twin.__dict__.pop(cached, None)
         return twin
 
     @property
     def scoring_key(self) -> tuple[str, ...]:
         """What content keys need to know of a precision that is not the net's own; nothing when it is."""
         return () if self.precision == Precision(self.dtype) else (str(self.precision),)
+
+    @cached_property
+    def exact(self) -> Classifier:
+        """The same classifier, whose `score` computes at the net's own precision."""
+        return self.at(Precision(self.dtype)) if self.scoring_key else self
 
     @cached_property
     def _scoring_net(self) -> nn.Module:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Precision:
-    """How `Classifier.score` computes; saliency maps are drawn in the net's own dtype and layout whatever it says."""
+    """How `Classifier.score` computes. Classes are chosen and saliency maps drawn in the net's own dtype and layout
+    whatever it says, so that all precisions score the same maps."""
 
     dtype: torch.dtype = torch.float32
     """Of all layers but the last, which stays in the net's own: logits rounded to 8 bits would move p by percents."""

@@ -52,7 +52,8 @@ def connect(address: str) -> None:
 
 def fingerprint(request: Request) -> str:
     """Driver and worker must mean the same classifier and the same metrics, by the same torch."""
-    return content_hash(request.clean_key(""), request.classifier.layer, *(metric.tag for metric in request.metrics))
+    net = request.classifier
+    return content_hash(request.clean_key(""), net.layer, *net.scoring_key, *(metric.tag for metric in request.metrics))
 
 
 class Actor:

@@ -62,9 +62,10 @@ class Worker:
         return Answer(outcome, clean=known)
 
     def load(self, images: pd.DataFrame, known: Sequence[np.ndarray] | None = None) -> tuple[list[Item], torch.Tensor]:
-        """Images of the run's list and their (B, C) float64 log-probabilities, computed unless they are known."""
+        """Images of the run's list and their (B, C) float64 log-probabilities at the net's own precision, computed
+        unless they are known."""
         items = load_items(self.request, self.samples, images)
         if known:
             return items, torch.from_numpy(np.stack(known))
-        scorer = Scorer(self.request.classifier, self.request.batch)
+        scorer = Scorer(self.request.classifier.exact, self.request.batch)
         return items, scorer.score([item.image[None] for item in items])

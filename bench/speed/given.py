@@ -97,7 +97,9 @@ class Given:
     """What scores in place of `classifier`: a run scores at another precision than it draws."""
 
     def first(self, count: int) -> Given:
-        return dataclasses.replace(self, images=self.images[:count], targets=self.targets[:count])
+        """`count` images in batches of no more, as `--batch-size auto` has it."""
+        batch = min(self.batch, count)
+        return dataclasses.replace(self, images=self.images[:count], targets=self.targets[:count], batch=batch)
 
     @property
     def scoring(self) -> Given:

@@ -73,7 +73,7 @@ def scorings(
     classifier = given.classifier
     setting = Setting(classifier, rules, 0, given.batch)
     items = [Item(str(i), str(i), image, None, None) for i, image in enumerate(given.images)]
-    clean = Scorer(classifier, given.batch).score([given.images])
+    clean = Scorer(classifier.exact, given.batch).score([given.images])
     for saliency in maps:
         source = MapsSource(MapsInMemory({str(i): m for i, m in enumerate(saliency)}), "given")
         yield evaluate(setting, source, items, clean, metrics)[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 from collections.abc import Sequence
 from functools import partial
@@ -32,13 +31,12 @@ def scorer_share(given: Given, watch: Stopwatch, maps: int = MAPS, steps: int = 
     scores what all maps share, the images untouched and replaced as a whole. Bare forwards are `Classifier.score`, the
     fastest there is, on a buffer of the same shape.
     """
-    chunk = given.scoring.first(given.batch)
-    net, batch, size = chunk.classifier, len(chunk.images), chunk.classifier.input_size
-    chunk = dataclasses.replace(chunk, batch=batch)
+    chunk = given.first(min(given.batch, len(given.images))).scoring
+    net, batch, size = chunk.classifier, chunk.batch, chunk.classifier.input_size
     rules = protocol(f"clean+steps={steps}")
     asked = [METRICS[name].value for name in METRIC_NAMES]
     derived = sum({metric.probe: metric.probes(rules) for metric in asked}.values())
-    shared = 1 + len({metric.end(rules) for metric in asked if metric.end})
+    shared = (2 if net.scoring_key else 1) + len({metric.end(rules) for metric in asked if metric.end})
     drawn = torch.rand(maps, batch, size, size, generator=torch.Generator().manual_seed(0)).to(net.device)
     buffer = chunk.images.contiguous(memory_format=net.precision.layout)
     forwards = max(1, round(BARE * derived))
