@@ -79,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--batch-size", type=batch_size, default=20, metavar="N", help="images per chunk and per forward, fixed for "
         "the run; auto measures at its start which size is fastest")  # fmt: skip
     add("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="of the scoring forwards (maps "
-        "stay in float32); refused where it moves a metric of the first images by more than 1 point")  # fmt: skip
+        "stay in float32); refused where a metric's mean over the first images moves by over 1 point")  # fmt: skip
     add("--channels-last", action="store_true", help="memory layout of the scoring forwards; at most 0.01 points")
     add("--compile", action="store_true", help="torch.compile for the scoring forwards; at most 0.01 points")
     add("--engine", choices=("local", "ray"), default="local", help="who computes: this process, or a Ray cluster")
