@@ -116,7 +116,7 @@ def measure(findings: Findings, parts: Sequence[str], command: str) -> Iterator[
 
 
 def ratios(choice: Choice, given: Given, works: Sequence[Work], watch: Stopwatch) -> Iterator[Row]:
-    patience = Patience(10, 1, 7) if choice.quick else Patience(60, 3, 30)
+    patience = Patience(20, 1, 7) if choice.quick else Patience(60, 3, 30)
     plain_in = cache(partial(given.plain, channels_last=choice.channels_last))
     for work in tqdm(works, "ratios", unit="work"):
         yield from compare(work, given, plain_in, patience, watch)

@@ -51,7 +51,7 @@ class Work:
 
 def build_works(given: Given, quick: bool) -> list[Work]:
     """All works on the given classifier, the cheap ones first. Those of a net's every channel take one image."""
-    few, some, everything = (min(count, len(given.images)) for count in (4 if quick else 8, 10 if quick else 20, 20))
+    few, some, everything = (min(count, len(given.images)) for count in (4 if quick else 8, 4 if quick else 20, 20))
     optimised = 10 if quick else 50
     opti_cam = f"opti-cam(steps={optimised},early_stop=false)"
     library, torch_cam = peers.grad_cam_library, peers.torch_cam_library
