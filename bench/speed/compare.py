@@ -46,6 +46,8 @@ def compare(work: Work, given: Given, plain_in: PlainIn, patience: Patience, wat
     """A row per peer; one that is missing, fails or computes something else has no ratio, and a note that says so."""
     our_call = partial(work.ours, given.first(work.images))
     try:
+        if given.scoring.classifier.precision.compiled:
+            our_call()  # compiles for the shape of the batch
         first, result = watch.time(our_call)
     except Exception as error:
         return [Row(work.name, peer.name, failed=True, note=f"ours failed: {told(error)}") for peer in work.peers]
