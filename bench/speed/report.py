@@ -107,7 +107,7 @@ def markdown(findings: Findings, title: str) -> str:
         "Ratio: the peer's time over ours, an image; above 1 ours is faster. Net, images, classes, target layer and "
         "number of steps are the same, and the calls alternate (A B C A B C …). Median over rounds; in brackets the "
         "smallest and the largest round. Difference: largest difference of the results (maps in [0, 1]). The others "
-        "are given the classes; ours looks for them, by a pass of its own where it does not score in float32, contiguous.",
+        "are given the classes; ours looks for them, by a pass of its own where it scores in another precision.",
         table(["work", "peer", "ratio", "ours (s)", "peer (s)", "images", "rounds", "difference", "note"],
               [line(row) for row in findings.rows]),
         "## Goals",
