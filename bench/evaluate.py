@@ -71,7 +71,7 @@ def evaluate(
     maps, kinds = normalise(raw, classifier.input_size, setting.order(source))
     cases = [
         Case(item.image, saliency, raw_map, int(target), item.label, protocol, classifier.mean,
-             seed_for(setting.run_seed, item.digest, "ties"), int(log_p.argmax()), item.boxes, item.mask)
+             seed_for(setting.run_seed, item.digest, "ties"), int(log_p.argmax()), item.boxes, item.mask, item.fills)
         for item, saliency, raw_map, target, log_p in zip(items, maps, raw, targets, clean, strict=True)
     ]  # fmt: skip
     values = measure(setting, source, items, cases, clean, metrics)

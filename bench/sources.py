@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 from typing import Protocol as Interface
@@ -14,6 +14,7 @@ import torch
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import Explainer, Learned, MapOrder, Passes
+from bench.core.protocols import Fill
 from bench.core.registry import Spec
 from bench.core.seeds import forked_rng, seed_for
 from bench.data.maps import PrecomputedMaps
@@ -32,6 +33,8 @@ class Item:
     """(n, 4) in pixels of `image`."""
     mask: torch.Tensor | None = None
     """(S, S) uint8: 0 background, 1 object, 255 to be ignored."""
+    fills: dict[Fill, torch.Tensor] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What `Case.filled` has made of this image; one with other pixels (`dataclasses.replace`) begins anew."""
 
 
 class ImageSet(Interface):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import weakref
 from collections import Counter
 
@@ -9,10 +10,15 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import methods  # noqa: F401 - registers
 import metrics  # noqa: F401 - registers
+from bench.core import perturb
+from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS, Case
 from bench.core.protocols import protocol
+from bench.evaluate import Setting, evaluate
 from bench.scorer import Scorer
+from bench.sources import ExplainerSource, Item
 from metrics import curves
 from tests.toys import SIZE, photo, toy_classifier
 
@@ -109,3 +115,17 @@ def test_half_pixels_round_to_even_as_in_python():
     subject = case(2048)  # 1024 pixels: every other step ends on a half
     changed = [int((image == subject.image).all(0).sum()) for image in torch.cat(list(curves.insertion_steps(subject)))]
     assert changed[:8] == [round(k / 2) for k in range(1, 9)]
+
+
+def test_an_image_is_blurred_once_for_all_maps_and_metrics(monkeypatch):
+    blurred, blur = [], perturb.blur
+    monkeypatch.setattr(perturb, "blur", lambda image, *rest: (blurred.append(image), blur(image, *rest))[1])
+    net, images = toy_classifier(), photo(3)
+    items = [Item(str(i), str(i), image, None, None) for i, image in enumerate(images)]
+    setting, chosen = Setting(net, protocol("clean+steps=3"), 0, 3), [METRICS[name].value for name in ("AD", "I", "D")]
+    clean = Scorer(net, 3).score([images])
+    for text in ("grad-cam", "layer-cam"):
+        evaluate(setting, ExplainerSource(EXPLAINERS.spec(text)), items, clean, chosen)
+    assert [id(image) for image in blurred] == [id(item.image) for item in items]
+    assert items[0].fills
+    assert not dataclasses.replace(items[0], image=images[1]).fills

@@ -37,6 +37,8 @@ class Case:
     """(n, 4) object boxes x0, y0, x1, y1 in pixels of `image`, ends exclusive, not clipped; None without annotation."""
     mask: torch.Tensor | None = None
     """(H, W) uint8 object mask: 0 background, 1 object, 255 to be ignored; None without annotation."""
+    fills: dict[Fill, torch.Tensor] = field(default_factory=dict, compare=False, repr=False)
+    """The replaced images made so far; all cases of one image may share them."""
 
     @cached_property
     def ranks(self) -> torch.Tensor:
@@ -45,7 +47,9 @@ class Case:
 
     def filled(self, kind: Fill) -> torch.Tensor:
         """(3, H, W): the image with every pixel replaced (black, mean colour, blurred image)."""
-        return fill(self.image, kind, self.mean)
+        if kind not in self.fills:
+            self.fills[kind] = fill(self.image, kind, self.mean)
+        return self.fills[kind]
 
 
 class Scores(NamedTuple):

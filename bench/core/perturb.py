@@ -38,7 +38,7 @@ def fill(image: torch.Tensor, kind: Fill, mean: torch.Tensor) -> torch.Tensor:
     """(3, H, W) image with all pixels replaced: `black` (0), `mean` (the classifier's mean colour) or
     `blur-LENGTH-SIGMA` (the blurred image)."""
     if kind == "black":
-        return torch.zeros_like(image)
+        return image.new_zeros(1).expand_as(image)
     if kind == "mean":
         return mean.to(image)[:, None, None].expand_as(image)
     _, length, sigma = kind.split("-")
