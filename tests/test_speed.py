@@ -20,7 +20,7 @@ from bench.speed.compare import Row, compare, largest_difference
 from bench.speed.given import Choice, given
 from bench.speed.goals import judge
 from bench.speed.growth import Growth, grow, layers_by_channels
-from bench.speed.measurement import Patience, Stopwatch, interleave, ratio, slope
+from bench.speed.measurement import Patience, Stopwatch, interleave, ratio, slope, spoken
 from bench.speed.memory import Peak, on_cpu
 from bench.speed.plain_opti_cam import plain_opti_cam
 from bench.speed.run import build_parser, chosen, main
@@ -94,6 +94,11 @@ def test_a_device_is_waited_for_before_and_after_a_call():
     log = []
     Stopwatch(synchronise=lambda: log.append("wait")).time(lambda: log.append("call"))
     assert log == ["wait", "call", "wait"]
+
+
+@pytest.mark.parametrize(("times", "text"), [(0.98449, "0.984"), (3.676, "3.68"), (486.4, "486"), (1287.2, "1,287")])
+def test_ratios_are_told_in_three_figures_or_whole(times, text):
+    assert spoken(times) == text
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 2.0])

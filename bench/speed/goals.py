@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bench.speed.compare import Row
 from bench.speed.given import Choice
+from bench.speed.measurement import spoken
 from bench.speed.memory import Peak
 
 
@@ -60,7 +61,7 @@ def judge(choice: Choice, rows: Sequence[Row], peaks: Sequence[Peak]) -> list[Ve
         if row is None or math.isnan(row.ratio):
             verdicts.append(Verdict(text, "not measured", "–"))
         else:
-            verdicts.append(Verdict(text, f"{row.ratio:.3g}×", "yes" if row.ratio >= goal.least else "no"))
+            verdicts.append(Verdict(text, f"{spoken(row.ratio)}×", "yes" if row.ratio >= goal.least else "no"))
     if peaks:
         below = sum(peak.ratio > 1 for peak in peaks)
         reached = "yes" if below == len(peaks) else "no"

@@ -79,6 +79,11 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
     return Ratio(statistics.median(rounds), min(rounds), max(rounds))
 
 
+def spoken(times: float) -> str:
+    """A ratio in words: 0.984, 3.68, 1,287."""
+    return f"{times:,.0f}" if times >= 1000 else f"{times:.3g}"
+
+
 def slope(sizes: Sequence[float], seconds: Sequence[float]) -> float:
     """b of seconds ≈ a · size^b: least squares on logarithms. 1 is proportional, 0 does not grow."""
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from bench.speed.compare import Row
+from bench.speed.measurement import spoken
 from bench.tables.figure import BAND, INK, PALE, RULE
 
 COLOURS = {
@@ -77,7 +78,7 @@ def bar(axes: Axes, row: Row, height: float) -> None:
     axes.plot((row.low, row.high), (height, height), color=INK, lw=1.3, solid_capstyle="butt", zorder=3)
     for end in (row.low, row.high):
         axes.plot((end, end), (height - 0.05, height + 0.05), color=INK, lw=1.3, zorder=3)
-    axes.annotate(f"{row.ratio:.3g}×", (1, height), (6, 0), axes.get_yaxis_transform(), "offset points", ha="left",
+    axes.annotate(f"{spoken(row.ratio)}×", (1, height), (6, 0), axes.get_yaxis_transform(), "offset points", ha="left",
                   va="center", size=9, color=colour, weight="bold", annotation_clip=False)  # fmt: skip
 
 

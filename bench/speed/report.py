@@ -19,6 +19,7 @@ from bench.speed.compare import Row
 from bench.speed.given import Choice, Given
 from bench.speed.goals import Verdict, judge
 from bench.speed.growth import Growth
+from bench.speed.measurement import spoken
 from bench.speed.memory import Peak
 from bench.speed.peers import PEERS, version
 from bench.speed.picture import draw
@@ -135,7 +136,7 @@ def markdown(findings: Findings, title: str) -> str:
 
 def line(row: Row) -> list[str]:
     known = not math.isnan(row.ratio)
-    ratio = f"**{row.ratio:.3g}** [{row.low:.3g}, {row.high:.3g}]" if known else "–"
+    ratio = f"**{spoken(row.ratio)}** [{spoken(row.low)}, {spoken(row.high)}]" if known else "–"
     seconds = [f"{s:.4g}" if known else "–" for s in (row.our_seconds, row.peer_seconds)]
     difference = "–" if math.isnan(row.difference) else f"{row.difference:.1g}"
     return [row.work, row.peer, ratio, *seconds, str(row.images), str(row.repetitions), difference, row.note]

@@ -74,7 +74,7 @@ def build_works(given: Given, quick: bool) -> list[Work]:
         ), 1, tolerance=1e-2),
         Work(opti_cam, partial(ours.explain, spec=opti_cam), (
             Peer("plain loop", plain_opti_cam(optimised)),
-        ), 1, tolerance=1e-2),
+        ), 1, tolerance=3e-2),  # Adam divides by the gradient's size and so enlarges rounding
         Work("ablation-cam", partial(ours.explain, spec="ablation-cam"), (
             Peer("pytorch-grad-cam", library("AblationCAM")),
         ), 1),
