@@ -86,10 +86,10 @@ def error_budget(request: Request, images: Images, store: Store) -> Budget | Non
     else:
         budget = measured(request.setting, source, load_items(request, images.samples, first), metrics)
         store.add("budget", [{"key": key, "have": ["budget"], "budget": json.dumps(asdict(budget))}])
-    print(budget, flush=True)
     if budget.exceeded:
         finer = " or take --dtype float16, which rounds finer" if net.precision.dtype == torch.bfloat16 else ""
         raise UsageError(f"the error budget is exceeded: {budget}; leave out {switches(net.precision)}{finer}")
+    print(budget, flush=True)
     return budget
 
 
