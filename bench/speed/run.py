@@ -125,7 +125,7 @@ def ratios(choice: Choice, given: Given, works: Sequence[Work], watch: Stopwatch
 def shares(choice: Choice, given: Given, watch: Stopwatch) -> Iterator[Row]:
     scored = dataclasses.replace(given, batch=min(given.batch, QUICK_CHUNK)) if choice.quick else given
     yield scorer_share(scored, watch)
-    yield score_cam_share(given, Patience(10, 1, 3) if choice.quick else Patience(60, 3, 9), watch)
+    yield score_cam_share(given, Patience(40, 3, 3) if choice.quick else Patience(60, 3, 9), watch)
 
 
 def memory(choice: Choice, given: Given, works: Sequence[Work]) -> Iterator[Peak]:
