@@ -130,4 +130,4 @@ def shares(choice: Choice, given: Given, watch: Stopwatch) -> Iterator[Row]:
 
 def memory(choice: Choice, given: Given, works: Sequence[Work]) -> Iterator[Peak]:
     chosen = [work for work in works if not choice.quick or work.name in QUICK_MEMORY]
-    return peaks(choice, given, tqdm(chosen, "memory", unit="work"))
+    yield from peaks(choice, given, tqdm(chosen, "memory", unit="work"))

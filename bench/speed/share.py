@@ -66,7 +66,7 @@ def score_cam_share(given: Given, patience: Patience, watch: Stopwatch) -> Row:
     """
     one = given.first(1)
     net = one.classifier
-    call = partial(ours.explain, one, "score-cam")
+    call = partial(ours.explain, one, f"score-cam(chunk={CHUNK})")
     with net.tally() as tally:
         warm = watch.time(call)[0]
     passes, channels = tally.forward, net.features(one.images).shape[1]
