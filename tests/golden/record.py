@@ -1,0 +1,38 @@
+"""`python -m tests.golden.record`: write the golden run again, after a change that is meant to move it.
+
+Say in CHANGELOG which rows moved and why.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from cambench import main
+
+FILE = Path(__file__).with_name("rows.csv")
+METRICS = ("AD", "AG", "AI", "I", "D", "EP", "F1", "LE")
+FACTS = ("method", "image", "target", "p", "right", "degenerate", "tied")
+
+
+def golden_rows(out: Path) -> pd.DataFrame:
+    """The stored rows of every method and control on three embedded photographs, by method and image, in one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        code = main(["--limit", "3", "--batch-size", "3", "--metrics", ",".join(METRICS), "--device", "cpu",
+                     "--out", str(out)])  # fmt: skip
+    finally:
+        torch.set_num_threads(threads)
+    assert code == 0
+    rows = pd.concat(pd.read_parquet(file) for file in sorted((out / "scores").glob("*.parquet")))
+    rows = rows[["key", *FACTS, *METRICS]].assign(torch=torch.__version__)
+    return rows.sort_values(["method", "image"], ignore_index=True)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        golden_rows(Path(folder)).to_csv(FILE, index=False, float_format="%.9g")
