@@ -241,12 +241,14 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
         metrics += tuple(judge.metric(metric) for metric in resolve_metrics(args.judged, dataset)[0])
     chosen = resolve_protocol(args, dataset, classifier)
     check_labels(dataset, classifier, chosen)
+    remarks: list[str] = []
     sources = choose_sources(args.methods, protocol=chosen, controls=not args.no_controls, maps=args.maps)
     name = folder(classifier.name, dataset.name, chosen.name)
     return Request(
         classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics, sources=sources,
         out=args.out or Path("results") / name, limit=args.limit, skip=args.skip, judge=judge, seed=args.seed,
         batch=args.batch_size, timing=timing, force=args.force, compute=not args.stored, command=command, engine=engine,
+        remarks=tuple(remarks),
     )  # fmt: skip
 
 

@@ -30,6 +30,8 @@ class Images:
         self.table = manifest[manifest.problem == ""].reset_index(drop=True)
         if self.table.empty:
             raise UsageError(f"{request.dataset.name} has no readable image under {request.dataset.root}")
+        self.remarks: tuple[str, ...] = ()
+        """What a reader of the table must know about the images; printed under it."""
         self.ids = self.table.id.tolist()
         self.has_boxes = any(self.samples[image].boxes for image in self.ids)
         listed = self.table.drop(columns="problem").assign(file=[self.file(image) for image in self.ids])

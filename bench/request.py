@@ -45,6 +45,8 @@ class Request:
     command: str = ""
     engine: Engine | None = None
     """Who carries out the units of work; None for this process alone."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the table must know about how the command was understood; printed under it."""
 
     @property
     def setting(self) -> Setting:

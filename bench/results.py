@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,4 +77,5 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
     if len(timings):
         write_atomic(request.out / "timing.csv", lambda path: timings.to_csv(path, index=False))
     facts = provenance(request, images)
-    return build_leaderboard(rows, scores, list(request.metrics), request.protocol, facts, request.seed)
+    board = build_leaderboard(rows, scores, list(request.metrics), request.protocol, facts, request.seed)
+    return replace(board, notes=[*request.remarks, *images.remarks, *board.notes])
