@@ -11,16 +11,19 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bench.batch import find_batch
 from bench.classifiers import DEFAULT, load_classifier
+from bench.classifiers.facts import read_classes
 from bench.core.classifier import CLASSIFIERS, Classifier
 from bench.core.dataset import DATASETS, Dataset, load_dataset
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS, Metric
+from bench.core.output import OUTPUTS
 from bench.core.precision import Precision
 from bench.core.protocols import Protocol, protocol
 from bench.core.registry import load_file, split_list, suggest
@@ -31,6 +34,7 @@ from bench.paper.geometry import is_geometry
 from bench.paper.run import Asked, run_table
 from bench.paper.tables import PaperTable, load_table
 from bench.process import prepare_process
+from bench.provenance import described
 from bench.request import Request
 from bench.run import run
 from bench.select_sources import choose_sources
@@ -50,6 +54,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="print methods, metrics, classifiers, data sets and protocols, and stop")
     add("--model", help=f"a name of --list, timm:NAME, or FILE.py:NAME (default: {DEFAULT})")
     add("--weights", action="append", default=[], metavar="[MODEL=]FILE", help=".pth or .safetensors; repeatable")
+    add("--mean", type=floats, metavar="R,G,B", help="mean colour that the network's images were normalised with, in [0, 1] "
+        "(default: the network's own facts; 0 for a net that takes images in [0, 1])")  # fmt: skip
+    add("--std", type=floats, metavar="R,G,B", help="standard deviation, likewise")
+    add("--input-size", type=int, metavar="S", help="side of the network's input in pixels")
+    add("--classes", type=Path, metavar="FILE", help="names of the network's classes, one per line in the order of its "
+        "outputs, or JSON")  # fmt: skip
+    add("--output", metavar="MEANING", help=f"what the network's numbers are: {', '.join(OUTPUTS)} (default: logits)")
     add("--judge", metavar="MODEL", help="network that scores the same derived images too, in columns of its own")
     add("--judged", default="AD,AG,AI", help="metrics that the judge scores")
     add("--layer", help="target layer, a module path such as layer4.2 (default: the papers')")
@@ -90,6 +101,17 @@ def build_parser() -> argparse.ArgumentParser:
     add("--plugin", action="append", default=[], metavar="FILE.py", help="registers further explainers, metrics, …")
     add("-v", "--verbose", action="store_true", help="show tracebacks of failing methods")
     return parser
+
+
+def floats(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+def stated_facts(args: argparse.Namespace) -> dict[str, Any]:
+    """What the flags say of the network."""
+    facts = {"mean": args.mean, "std": args.std, "input_size": args.input_size, "output": args.output,
+             "classes": read_classes(args.classes) if args.classes else None}  # fmt: skip
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def batch_size(text: str) -> int | str:
@@ -227,7 +249,11 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     device = check_device(args.device)
     model = args.model or DEFAULT
     own = [text for text in args.weights if model == args.judge or text.rpartition("=")[0] != args.judge]
-    classifier = load_classifier(model, layer=args.layer, weights=weights_for(model, own), device=device)
+    classifier = load_classifier(
+        model, layer=args.layer, weights=weights_for(model, own), device=device, facts=stated_facts(args)
+    )
+    if model not in CLASSIFIERS:
+        print(described(classifier), flush=True)
     if dataset.compose:
         composed, classifier = dataset.compose(classifier)
         dataset = dataclasses.replace(composed, name=dataset.name)

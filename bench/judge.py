@@ -30,7 +30,8 @@ class Judge:
         self.classifier = classifier
         self.name = PurePath(classifier.name).name
         self.key = content_hash(
-            classifier.name, classifier.digest, classifier.mean.tolist(), classifier.std.tolist(), classifier.dtype
+            classifier.name, classifier.digest, classifier.mean.tolist(), classifier.std.tolist(), classifier.dtype,
+            *classifier.key,
         )[:16]
 
     def metric(self, metric: Metric) -> Metric:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from bench.core.classifier import Classifier
 from bench.core.seeds import content_hash
 from bench.images import Images
 from bench.judge import Judge
@@ -45,6 +46,24 @@ def judge_facts(judge: Judge | None) -> dict[str, Any]:
     return {"judge": net.name, "judge weights": net.origin, "judge weights sha256": net.digest}
 
 
+def normalisation(net: Classifier) -> str:
+    """The normalisation in force, in words."""
+    if not net.mean.any() and (net.std == 1).all():
+        return "none stated: images enter as [0, 1]"
+    mean, std = (", ".join(f"{value:.4g}" for value in values[: net.channels].tolist()) for values in (net.mean, net.std))
+    return f"mean {mean}; std {std}"
+
+
+def described(net: Classifier) -> str:
+    """What is known of a net, in one line, for the user to check."""
+    names = ", ".join(net.classes[:4]) + (", …" if net.num_classes > 4 else "")
+    return (
+        f"{net.name}: layer {net.layer}, input {net.channels} × {net.input_size} × {net.input_size}, "
+        f"normalisation {normalisation(net)}, {net.interpolation}, output {net.output.name}, "
+        f"{net.num_classes} classes ({names if net.stated_classes else 'no names stated'})"
+    )
+
+
 def provenance(request: Request, images: Images) -> dict[str, Any]:
     """Facts that stand under every table and in `run.json`."""
     net, digests = request.classifier, images.table.digest
@@ -55,6 +74,9 @@ def provenance(request: Request, images: Images) -> dict[str, Any]:
         "target layer": net.layer,
         "weights": net.origin,
         "weights sha256": net.digest,
+        **({"source sha256": net.source} if net.source else {}),
+        "normalisation": normalisation(net),
+        "output": net.output.name,
         **judge_facts(request.judge),
         "data": request.dataset.name,
         "images": len(digests),

@@ -57,7 +57,7 @@ class Request:
         net = self.classifier
         return content_hash(
             "clean", digest, net.name, net.digest, net.input_size, net.interpolation, net.mean.tolist(),
-            net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__,
+            net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__, *net.key,
         )  # fmt: skip
 
     def score_key(self, source: Source, sample: Sample, digest: str) -> str:

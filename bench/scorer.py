@@ -42,7 +42,7 @@ class Scorer:
             logits.append(self.classifier.score(self.buffer)[:filled])
         if not logits:
             return torch.zeros(0, self.classifier.num_classes, dtype=torch.float64)
-        return torch.cat(logits).cpu().double().log_softmax(1)
+        return self.classifier.output.log_probabilities(torch.cat(logits).cpu().double())
 
 
 def cuts(length: int, room: int, batch: int) -> list[int]:

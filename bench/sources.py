@@ -106,7 +106,8 @@ class ExplainerSource:
     def _key(self) -> str:
         explainer = self.spec.value
         library = f"{explainer.library} {importlib.metadata.version(explainer.library)}" if explainer.library else ""
-        return f"{self.spec.key} v{explainer.version} {library}".rstrip()
+        source = f"source {explainer.source}" if explainer.source else ""
+        return " ".join(f"{self.spec.key} v{explainer.version} {library} {source}".split())
 
     def key(self, item_id: str) -> str:
         return self._key

@@ -24,7 +24,7 @@ class Reading:
     background: Literal["black", "mean"]
     """What a mask of 0 leaves: black where raw pixels are masked, the mean colour where normalised ones are."""
     probability: bool
-    """u_k is the softmax probability of the class instead of its logit."""
+    """u_k is the probability of the class instead of its logit."""
     softmax: bool
     """Weights are a softmax of u over all channels; else u itself. Any constant baseline in u cancels in it."""
     align_corners: bool = False
@@ -90,7 +90,8 @@ def _scores(
     for part, of in zip(maps.split(chunk), owner.split(chunk), strict=True):
         masks = _masks(part, images.shape[-2:], reading)[:, None]
         logits = classifier.logits(torch.addcmul(background, masks, contrast[of]))
-        scores.append(of_targets(logits.softmax(1) if reading.probability else logits, targets[of]))
+        answers = classifier.output.log_probabilities(logits).exp() if reading.probability else logits
+        scores.append(of_targets(answers, targets[of]))
     return torch.cat(scores)
 
 

@@ -420,7 +420,7 @@ def test_errors_name_the_layer_and_near_ones() -> None:
 
 
 def test_a_net_that_returns_no_logits_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"must map images to logits"):
+    with pytest.raises(UsageError, match=r"gives \(3, 4, 30, 30\) .* it must give logits"):
         Classifier(nn.Sequential(nn.Conv2d(3, 4, 3)), name="maps", layer="0", input_size=32)
     with pytest.raises(UsageError, match="7 logits but 2 class names"):
         Classifier(TOYS["gap_linear"](), name="x", layer="features", input_size=32, classes=["a", "b"])
@@ -451,12 +451,12 @@ def test_without_a_layer_the_last_maps_are_taken() -> None:
 
 def test_shapes_that_tell_channels_last_from_first() -> None:
     conv, linear = nn.Conv2d(3, 3, 1), nn.Linear(3, 3)
-    assert Layout.of(torch.zeros(1, 7, 7, 9), conv, "x").kind == "channels-last"
-    assert Layout.of(torch.zeros(1, 9, 7, 7), conv, "x").kind == "channels-first"
-    assert Layout.of(torch.zeros(1, 7, 7, 7), conv, "x").kind == "channels-first"
-    assert Layout.of(torch.zeros(1, 7, 7, 7), linear, "x").kind == "channels-last"
+    assert Layout.of(torch.zeros(1, 7, 7, 9), conv, "x", 56).kind == "channels-last"
+    assert Layout.of(torch.zeros(1, 9, 7, 7), conv, "x", 56).kind == "channels-first"
+    assert Layout.of(torch.zeros(1, 7, 7, 7), conv, "x", 56).kind == "channels-first"
+    assert Layout.of(torch.zeros(1, 7, 7, 7), linear, "x", 56).kind == "channels-last"
     for tokens, prefix in ((196, 0), (197, 1), (198, 2), (201, 5), (50, 1)):
-        assert Layout.of(torch.zeros(1, tokens, 8), conv, "x").prefix == prefix
+        assert Layout.of(torch.zeros(1, tokens, 8), conv, "x", 224).prefix == prefix
 
 
 def test_a_registered_function_becomes_a_classifier() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bench.classifiers import lite, torchvision_nets
+from bench.classifiers.facts import checked
 from bench.classifiers.timm_nets import timm_architecture
 from bench.classifiers.user import user_architecture
 from bench.classifiers.weights import load_weights
@@ -27,13 +30,15 @@ def load_classifier(
     weights: Path | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    facts: Mapping[str, Any] | None = None,
 ) -> Classifier:
     """The classifier that `text` names: a registered name, `timm:NAME`, or `FILE.py:NAME`.
 
-    `weights` (.pth, .pt, .safetensors) replace the net's default ones; `layer` replaces its target layer.
-    Raises UsageError for an unknown name or layer, weights that do not fit, and weights that cannot be had.
+    `weights` (.pth, .pt, .safetensors) replace the net's default ones; `layer` replaces its target layer; `facts`
+    (`mean`, `std`, `input_size`, `classes`, `output`) replace what is known of it.
+    Raises UsageError for an unknown name, layer or fact, weights that do not fit, and weights that cannot be had.
     """
-    architecture = find_architecture(text)
+    architecture = checked(find_architecture(text), text, facts or {})
     net = architecture.build().eval()
     origin = architecture.origin
     if weights is not None:
@@ -52,6 +57,9 @@ def load_classifier(
         origin=origin,
         device=device,
         dtype=dtype,
+        output=architecture.output,
+        prefix_tokens=architecture.prefix_tokens,
+        source=architecture.source,
     )
 
 

@@ -28,6 +28,8 @@ def cells_apart(classifier: Classifier, n: int) -> Classifier:
             f"difull needs cells of one size, but {n} × {n} cells do not divide the {size} pixels of "
             f"{classifier.name}; n may be {', '.join(whole)}"
         )
+    if not classifier.output.raw:
+        raise UsageError(f"difull joins logits, and {classifier.name} gives {classifier.output.name}")
     split = cast(GraphSplit | HookSplit, classifier.module.net)
     try:
         with torch.no_grad():
@@ -49,6 +51,8 @@ def cells_apart(classifier: Classifier, n: int) -> Classifier:
         origin=classifier.origin,
         device=classifier.device,
         dtype=classifier.dtype,
+        output=classifier.output.name,
+        source=classifier.source,
     )
 
 

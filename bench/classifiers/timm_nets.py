@@ -9,6 +9,7 @@ from typing import Any
 import huggingface_hub
 import timm
 
+from bench.classifiers.facts import INTERPOLATIONS
 from bench.classifiers.torchvision_nets import IMAGENET_CLASSES
 from bench.classifiers.weights import no_weights, require_host
 from bench.core.classifier import Architecture
@@ -35,7 +36,7 @@ def timm_architecture(name: str) -> Architecture:
         input_size=recipe["input_size"][1],
         mean=tuple(recipe["mean"]),
         std=tuple(recipe["std"]),
-        interpolation="bicubic" if recipe["interpolation"] == "bicubic" else "bilinear",
+        interpolation=recipe["interpolation"] if recipe["interpolation"] in INTERPOLATIONS else "bilinear",
         classes=IMAGENET_CLASSES if net.num_classes == len(IMAGENET_CLASSES) else (),
         fetch=partial(_fetch, name),
     )
@@ -46,7 +47,8 @@ def _layer(name: str, net: Any) -> str | None:
         if re.match(start, name):
             return layer
     features = getattr(net, "feature_info", None)
-    return features[-1]["module"] if features else None
+    module = features[-1].get("module") if features else None
+    return module if module in dict(net.named_modules()) else None  # then the last maps are taken
 
 
 def _fetch(name: str, net: Any) -> str:

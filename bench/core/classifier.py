@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import Skip, UsageError
+from bench.core.examine import alike, examine, probe_images, refuse_unusable
 from bench.core.fold import folded
 from bench.core.hooks import HookSplit, observe, run_tapped
-from bench.core.layers import hooked, last_map_layer, resolve_layer
+from bench.core.layers import hooked, last_map_layer, resolve_layer, stated_prefix
+from bench.core.output import OutputName, read_output
 from bench.core.precision import Precision
 from bench.core.registry import Registry
 from bench.core.sharing import SharedTrunk
@@ -27,6 +29,8 @@ OTHER_ACTIVATIONS = frozenset(
     ("gelu", "quickgelu", "gelutanh", "silu", "swish", "mish", "hardswish", "hardmish", "elu", "selu", "celu", "prelu")
     + ("leakyrelu", "leaky_relu", "rrelu", "softplus", "hard_swish")
 )
+
+LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class Architecture:
     """Loads pretrained weights into the built net and returns their origin; None where `build` gives them."""
     origin: str = ""
     """Where the weights that `build` gives come from."""
+    output: OutputName | None = None
+    """What the net's numbers mean; None for logits that are checked to look like them."""
+    prefix_tokens: int | None = None
+    """Tokens of a transformer before its patches; None where the net says so itself, or has none."""
+    source: str = ""
+    """Digest of the user's code that builds the net, part of its rows' keys; "" for libraries' nets."""
 
 
 CLASSIFIERS: Registry[Callable[[], Architecture]] = Registry("model", "cambench.classifiers")
@@ -106,35 +116,54 @@ class Classifier:
         origin: str = "",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        output: str | None = None,
+        prefix_tokens: int | None = None,
+        source: str = "",
     ):
-        self.name, self.origin = name, origin
+        refuse_unusable(net, name)
+        self.name, self.origin, self.source = name, origin, source
         self.input_size, self.interpolation = input_size, interpolation
         self.device, self.dtype = torch.device(device), dtype
         self.precision = Precision(dtype)
-        self.mean, self.std = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
         self.digest = state_digest(net)
         self._net = net.eval().requires_grad_(False).to(self.device, dtype)
-        self._shift = self.mean.to(self.device, dtype).view(-1, 1, 1)
-        self._scale = self.std.to(self.device, dtype).view(-1, 1, 1)
+        self.channels = self._input_channels(len(mean))
+        if len(mean) != len(std) or len(mean) not in (self.channels, 1):
+            raise UsageError(f"{name} takes {self.channels} channel(s), but {len(mean)} means and {len(std)} stds are stated")
+        self.mean, self.std = (
+            torch.tensor(values, dtype=torch.float32).expand(3 if len(values) == 1 else -1) for values in (mean, std)
+        )
+        self._shift = self.mean[: self.channels].to(self.device, dtype).view(-1, 1, 1)
+        self._scale = self.std[: self.channels].to(self.device, dtype).view(-1, 1, 1)
+        self.prefix_tokens = stated_prefix(net) if prefix_tokens is None else prefix_tokens
         self._tally: Tally | None = None
         self._shared: SharedTrunk | None = None
 
+        answers = examine(net, name, self._normalise(probe_images(input_size).to(self.device)))
+        self.output = read_output(output, answers, name)
         example = self._example(seed=0)
         self.layer = resolve_layer(net, layer) if layer else last_map_layer(net, example)
         with _running(net, (nn.Linear, nn.Conv2d)) as ran:
-            (by_hooks,), (maps,), logits = observe(net, [self.layer], example)
-        if not isinstance(logits, Tensor) or logits.ndim != 2 or not ran:
-            raise UsageError(f"{name} must map images to logits (B, C), by linear or convolutional layers")
+            (by_hooks,), (maps,), logits = observe(net, [self.layer], example, self.prefix_tokens)
+        if not ran:
+            raise UsageError(f"{name} must map images to logits (B, C) by linear or convolutional layers")
         self._last_parametric = ran[-1]
-        self.num_classes = logits.shape[1]
+        self.num_classes = self.output.logits(answers).shape[1]
+        self.stated_classes = bool(classes)
         self.classes = tuple(classes) or tuple(map(str, range(self.num_classes)))
         if len(self.classes) != self.num_classes:
-            raise UsageError(f"{name} gives {self.num_classes} logits but {len(self.classes)} class names are stated")
+            raise UsageError(f"{name} has {self.num_classes} classes but {len(self.classes)} class names are stated")
         self._traced = _trace(net, example)
         self._split = self._best_split(by_hooks, example, maps, logits)
         self.linear = self._find_linear(maps)
         self.relus = _only_rectifiers(net, self._traced)
         self.module: nn.Module = TappedModule(self, self._split)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What content keys need to know besides name, weights and normalisation; nothing for most nets."""
+        output = (f"output {self.output.name}",) if self.output.name != "logits" else ()
+        return output + ((f"source {self.source}",) if self.source else ())
 
     @property
     def parameters(self) -> int:
@@ -158,12 +187,12 @@ class Classifier:
         """Maps (B, K, h, w) and the rest, of B images or of one for all rows, to logits (B, C)."""
         if self._tally is not None:
             self._tally.head += A.shape[0]
-        return self._count_backward(self._split.head(A, rest))
+        return self._count_backward(self.output.logits(self._split.head(A, rest)))
 
     def logits(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) to logits (B, C)."""
         self._count_forward(images)
-        return self._count_backward(self._split(self._normalise(images)))
+        return self._count_backward(self.output.logits(self._split(self._normalise(images))))
 
     def score(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) to logits (B, C), for scoring without gradients: `logits` with every batch normalisation
@@ -171,7 +200,7 @@ class Classifier:
         at `precision`.
         """
         self._count_forward(images)
-        return self._scoring_net(self.precision.convert(self._normalise(images)))
+        return self.output.logits(self._scoring_net(self.precision.convert(self._normalise(images))))
 
     def at(self, precision: Precision) -> Classifier:
         """The same classifier, nets and parameters shared, whose `score` computes at `precision`."""
@@ -202,7 +231,7 @@ class Classifier:
         if self._traced is None:
             return self._split
         net, example = folded(self._net, self._traced.graph), self._example(seed=2)
-        return net if _close(net(example), self._split(example)) else self._split
+        return net if alike(net(example), self._split(example)) else self._split
 
     def features(self, images: Tensor) -> Tensor:
         """The maps A (B, K, h, w) alone."""
@@ -215,13 +244,14 @@ class Classifier:
         require a gradient. Raises UsageError for an unknown layer.
         """
         example = self._example(seed=0, batch=1)
-        splits, expected, _ = observe(self._net, [resolve_layer(self._net, layer) for layer in layers], example)
+        paths = [resolve_layer(self._net, layer) for layer in layers]
+        splits, expected, _ = observe(self._net, paths, example, self.prefix_tokens)
         run = self._tap_by_graph(splits, example, expected) or partial(run_tapped, splits)
 
         def tapped(images: Tensor) -> tuple[list[Tensor], Tensor]:
             self._count_forward(images)
-            maps, logits = run(self._normalise(images))
-            return list(maps), self._count_backward(logits)
+            maps, answers = run(self._normalise(images))
+            return list(maps), self._count_backward(self.output.logits(answers))
 
         return tapped
 
@@ -279,7 +309,26 @@ class Classifier:
             self._shared = shared
 
     def _normalise(self, images: Tensor) -> Tensor:
-        return (images.to(self.dtype) - self._shift).div_(self._scale)
+        images = images.to(self.dtype)
+        if self.channels == 1:
+            images = grey(images)
+        return (images - self._shift).div_(self._scale)
+
+    def _input_channels(self, stated: int) -> int:
+        """3, or 1 for a net that takes grey images: what it runs on."""
+        wanted = next((m.in_channels for m in self._net.modules() if isinstance(m, nn.Conv2d)), 3)
+        if wanted not in (1, 3) and not self._runs(3):
+            raise UsageError(f"{self.name} takes {wanted} channels and photographs have 3; wrap the net so that it takes 3")
+        return 1 if (stated == 1 or wanted == 1) and not self._runs(3) and self._runs(1) else 3
+
+    @torch.no_grad()
+    def _runs(self, channels: int) -> bool:
+        images = probe_images(self.input_size, channels, 1).to(self.device, self.dtype)
+        try:
+            self._net(images)
+        except Exception:  # any net may fail in any way; `examine` says how
+            return False
+        return True
 
     def _count_forward(self, images: Tensor) -> None:
         if self._tally is not None:
@@ -312,7 +361,8 @@ class Classifier:
                 pass
         if not _reproduces(by_hooks, example, maps, logits):
             raise UsageError(
-                f"{self.name} split at layer {self.layer!r} gives other logits than whole; name another with --layer"
+                f"{self.name} split at layer {self.layer!r} gives other logits than whole: the layer runs more than once, "
+                "or changes its maps in place; name another with --layer"
             )
         noise = torch.randn(maps.shape, generator=torch.Generator().manual_seed(0)).to(maps)
         with torch.no_grad():
@@ -326,21 +376,24 @@ class Classifier:
         Some `nn.Linear` of that shape must reproduce the head on signed random maps of three magnitudes.
         """
         layer = self._last_parametric
-        if not isinstance(layer, nn.Linear) or layer.weight.shape != (self.num_classes, maps.shape[1]):
+        if not isinstance(layer, nn.Linear) or layer.weight.shape[1] != maps.shape[1]:
             return None
         if isinstance(self._split, GraphSplit) and not self._split.autonomous:
             return None
         rest = () if isinstance(self._split, GraphSplit) else (self._example(seed=1),)
         weight = layer.weight.detach()
-        bias = layer.bias.detach() if layer.bias is not None else weight.new_zeros(self.num_classes)
+        bias = layer.bias.detach() if layer.bias is not None else weight.new_zeros(len(weight))
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for scale in (0.1, 1.0, 30.0):
                 random = scale * torch.randn(maps.shape, generator=generator).to(maps)
                 expected = random.mean((2, 3)) @ weight.T + bias
-                if not _close(self._split.head(random, rest), expected):
+                if not alike(self.output.logits(self._split.head(random, rest)), self.output.logits(expected)):
                     return None
-        return weight, bias
+        if self.output.raw:
+            return weight, bias
+        rows = self.output.logits(torch.cat([weight, bias[:, None]], 1).T).T
+        return (rows[:, :-1], rows[:, -1]) if self.output.name == "binary" else None
 
     def _tap_by_graph(
         self, splits: Sequence[HookSplit], example: Tensor, expected: Sequence[Tensor]
@@ -352,7 +405,7 @@ class Classifier:
         except Untraceable:
             return None
         with torch.no_grad():
-            return run if all(map(_close, run(example)[0], expected)) else None
+            return run if all(map(alike, run(example)[0], expected)) else None
 
 
 class CountedModule(nn.Module):
@@ -366,7 +419,7 @@ class CountedModule(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         (owner,) = self._owner
         owner._count_forward(images)
-        return owner._count_backward(self._run(owner._normalise(images)))
+        return owner._count_backward(owner.output.logits(self._run(owner._normalise(images))))
 
     def _run(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -387,7 +440,7 @@ class TappedModule(CountedModule):
         if not owner.traced:
             return super().forward(images)
         A, rest = owner.trunk(images)
-        return owner._count_backward(owner._split.head(self._tapped(A), rest))
+        return owner._count_backward(owner.output.logits(owner._split.head(self._tapped(A), rest)))
 
     def _run(self, x: Tensor) -> Tensor:
         return self.net(x, self._tapped)
@@ -396,6 +449,11 @@ class TappedModule(CountedModule):
         if torch.is_grad_enabled() and not maps.requires_grad:
             maps = maps.detach().requires_grad_()
         return self.tap(maps)
+
+
+def grey(images: Tensor) -> Tensor:
+    """(B, 3, H, W) to (B, 1, H, W): Rec. 601 luma, as Pillow converts to grey."""
+    return (images * images.new_tensor(LUMA).view(-1, 1, 1)).sum(1, keepdim=True)
 
 
 def state_digest(net: nn.Module) -> str:
@@ -421,15 +479,7 @@ def _reproduces(split: GraphSplit | HookSplit, example: Tensor, maps: Tensor, lo
         if any(tensor.shape[:1] != A.shape[:1] for tensor in rest):
             return False
         both, last = split.head(A, rest), split.head(A[-1:], [tensor[-1:] for tensor in rest])
-        return _close(both, logits) and _close(last, logits[-1:]) and _close(A, maps)
-
-
-def _close(value: Tensor, expected: Tensor) -> bool:
-    """Equal up to rounding: 1e-4 of the largest magnitude in single precision or better, 2 % below."""
-    tolerance = 1e-4 if expected.dtype in (torch.float32, torch.float64) else 2e-2
-    return value.shape == expected.shape and bool(
-        (value - expected).abs().max() <= tolerance * expected.abs().max().clamp_min(1e-12)
-    )
+        return alike(both, logits) and alike(last, logits[-1:]) and alike(A, maps)
 
 
 @contextmanager

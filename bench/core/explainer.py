@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import torch
 
 from bench.core.registry import Registry
+from bench.core.source import source_of
 
 MapOrder = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "bicubic", "as-is"]
 
@@ -73,6 +74,8 @@ class Explainer:
     """A library's version of a method that stands natively in the table; only run when named."""
     version: int = 1
     """Part of every stored row's key: raise it when the maps change."""
+    source: str = ""
+    """Digest of the code of a plug-in, part of its rows' keys; "" for our own, which has versions."""
 
     @property
     def seeded(self) -> bool:
@@ -91,7 +94,7 @@ def explainer(name: str, *, paper: str, **facts: Any) -> Callable[[F], F]:
     """Register a function as an explainer; `facts` are the fields of `Explainer`. Returns the function unchanged."""
 
     def register(function: F) -> F:
-        EXPLAINERS.add(name, Explainer(function, paper, **facts), signature_of=function)
+        EXPLAINERS.add(name, Explainer(function, paper, source=source_of(function), **facts), signature_of=function)
         return function
 
     return register

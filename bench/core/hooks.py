@@ -55,8 +55,11 @@ class HookSplit(nn.Module):
         return hooked(self.net.get_submodule(self.layer), replace)
 
 
-def observe(net: nn.Module, layers: Sequence[str], x: Tensor) -> tuple[list[HookSplit], list[Tensor], Any]:
-    """One run of the untouched net: a split by hooks for each layer, its maps, and what the net returns.
+def observe(
+    net: nn.Module, layers: Sequence[str], x: Tensor, prefix: int | None = None
+) -> tuple[list[HookSplit], list[Tensor], Any]:
+    """One run of the untouched net: a split by hooks for each layer, its maps, and what the net returns; `prefix` as in
+    `Layout.of`.
 
     Raises UsageError for a layer that does not run or gives no maps.
     """
@@ -76,7 +79,7 @@ def observe(net: nn.Module, layers: Sequence[str], x: Tensor) -> tuple[list[Hook
     for layer in layers:
         if not outputs[layer]:
             raise UsageError(f"layer {layer!r} does not run when the net classifies; name another with --layer")
-        layout = Layout.of(outputs[layer][-1], net.get_submodule(layer), layer)
+        layout = Layout.of(outputs[layer][-1], net.get_submodule(layer), layer, x.shape[-1], prefix)
         splits.append(HookSplit(net, layer, layout, len(outputs[layer])))
         maps.append(layout.maps(outputs[layer][-1]))
     return splits, maps, result

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
 
 from bench.core.errors import UsageError
 from bench.core.registry import suggest
@@ -68,8 +69,52 @@ def last_map_layer(net: nn.Module, images: Tensor) -> str:
         for handle in handles:
             handle.remove()
     if not found:
-        raise UsageError("no module of this net gives a feature map (B, K, h, w); name one with --layer")
+        raise UsageError(
+            "no module of this net gives a feature map (B, K, h, w) larger than 1 × 1; name a layer of tokens (B, N, K) "
+            "or of maps with --layer, or make its last map operation a module"
+        )
     return found[-1]
+
+
+MOST_PREFIX = 5
+"""A class token and four registers: more are not assumed without the net's word for it."""
+
+
+def stated_prefix(net: nn.Module) -> int | None:
+    """How many tokens a transformer puts before its patches: timm's `num_prefix_tokens`, the class token of torchvision's
+    nets; None where the net does not say."""
+    for module in net.modules():
+        count = getattr(module, "num_prefix_tokens", None)
+        if isinstance(count, int):
+            return count
+        if isinstance(module, VisionTransformer):
+            return 1
+    return None
+
+
+def token_grid(tokens: int, layer: str, size: int, prefix: int | None) -> tuple[int, int]:
+    """(tokens before the patches, side of the square grid of patches).
+
+    A net's own count decides, or none at all where a layer has no such tokens. Without a count the largest square is
+    taken if it divides the image and leaves few tokens over. Raises UsageError where that is not so.
+    """
+    if prefix is not None:
+        for before in (prefix, 0):
+            side = math.isqrt(max(0, tokens - before))
+            if side and side * side == tokens - before:
+                return before, side
+        raise UsageError(
+            f"layer {layer!r} gives {tokens} tokens, which are no square grid after {prefix} others; "
+            "state the right prefix_tokens of the net, or name another layer with --layer"
+        )
+    side = math.isqrt(tokens)
+    before = tokens - side * side
+    if size % side or before > MOST_PREFIX:
+        raise UsageError(
+            f"layer {layer!r} gives {tokens} tokens, and the net does not say how many of them are no patches; "
+            "give it an attribute prefix_tokens (1 for a class token)"
+        )
+    return before, side
 
 
 @dataclass(frozen=True)
@@ -81,11 +126,11 @@ class Layout:
     side: int = 0
 
     @staticmethod
-    def of(output: Any, module: nn.Module, layer: str) -> Layout:
-        """Read off an example output, of square images. Raises UsageError when it holds no maps.
+    def of(output: Any, module: nn.Module, layer: str, size: int, prefix: int | None = None) -> Layout:
+        """Read off an example output, of square images of `size` pixels. Raises UsageError when it holds no maps.
 
-        (B, a, a, c) with c ≠ a is channels last; so is any 4-D output of `nn.Linear`. Tokens (B, N, c) are the largest
-        square grid that fits, after the prefix (class, distillation, register tokens).
+        (B, a, a, c) with c ≠ a is channels last; so is any 4-D output of `nn.Linear`. Tokens (B, N, c) are a square grid
+        of patches after `prefix` others (class, distillation, register, prompt tokens), where the net says how many.
         """
         if not isinstance(output, Tensor):
             raise UsageError(
@@ -96,8 +141,7 @@ class Layout:
             last = (a == b != c) or (isinstance(module, nn.Linear) and not b == c != a)
             return Layout("channels-last" if last else "channels-first")
         if output.ndim == 3:
-            side = math.isqrt(output.shape[1])
-            return Layout("tokens", output.shape[1] - side * side, side)
+            return Layout("tokens", *token_grid(output.shape[1], layer, size, prefix))
         raise UsageError(f"layer {layer!r} gives {tuple(output.shape)}, not maps; name another with --layer")
 
     def maps(self, output: Tensor) -> Tensor:

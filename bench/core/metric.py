@@ -12,6 +12,7 @@ import torch
 from bench.core.perturb import fill, pixel_ranks
 from bench.core.protocols import Fill, Protocol
 from bench.core.registry import Registry
+from bench.core.source import source_of
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ class Metric:
     judge: str = ""
     """Key of the judge that scores the derived images instead of the explained network; "" for none."""
     version: int = 1
+    source: str = ""
+    """Digest of the code of a plug-in; "" for our own, which has versions."""
 
     @property
     def column(self) -> str:
@@ -129,7 +132,7 @@ class Metric:
     @property
     def tag(self) -> str:
         """Column and version, kept beside every stored value."""
-        return f"{self.column}@{self.version}"
+        return f"{self.column}@{self.version}" + (f"+{self.source}" if self.source else "")
 
     @property
     def arrow(self) -> str:
@@ -153,7 +156,8 @@ def metric(
     """Register a function as a metric; `facts` are the further fields of `Metric`. Returns the function unchanged."""
 
     def register(function: F) -> F:
-        METRICS.add(name, Metric(name, function, kind, better, title, paper, **facts), signature_of=function)
+        entry = Metric(name, function, kind, better, title, paper, source=source_of(function), **facts)
+        METRICS.add(name, entry, signature_of=function)
         return function
 
     return register

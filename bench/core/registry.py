@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from bench.core.errors import UsageError
+from bench.core.source import neighbours
 
 T = TypeVar("T")
 
@@ -166,16 +167,19 @@ class Registry(Generic[T]):
         for point in importlib.metadata.entry_points(group=self.entry_points) if self.entry_points else ():
             try:
                 point.load()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise UsageError(
                     f"the installed plug-in {point.name!r} ({point.value}) cannot be imported: "
-                    f"{type(error).__name__}: {error}; mend or uninstall it"
+                    f"{type(error).__name__}: {' '.join(str(error).split())}; mend or uninstall it"
                 ) from error
 
 
 def load_file(path: str | Path) -> types.ModuleType:
-    """Import a Python file by path, once. Raises UsageError when it is missing or fails on import."""
-    path = Path(path).resolve()
+    """Import a Python file by path, once; its folder can be imported from, as for a script.
+
+    Raises UsageError when it is missing, fails on import, or would get another file's module for a neighbour.
+    """
+    path = Path(path).expanduser().resolve()
     name = "cambench_file_" + re.sub(r"\W", "_", str(path))
     if name in sys.modules:
         return sys.modules[name]
@@ -184,17 +188,31 @@ def load_file(path: str | Path) -> types.ModuleType:
     module_spec = importlib.util.spec_from_file_location(name, path)
     if module_spec is None or module_spec.loader is None:
         raise UsageError(f"{path} is not a Python file (its name must end in .py)")
+    refuse_other_neighbours(path)
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
     try:
         module_spec.loader.exec_module(module)
     except UsageError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        hint = "; import its neighbours without the dot" if "relative import" in str(error) else ""
+        text = " ".join(str(error).split())
+        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {text}{hint}") from error
     return module
+
+
+def refuse_other_neighbours(path: Path) -> None:
+    """Raises UsageError where a neighbour that the file imports would be a module of the same name from elsewhere."""
+    for file in neighbours(path):
+        name = file.parent.name if file.stem == "__init__" else file.stem
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        if loaded and file.parent in (path.parent, path.parent / name) and Path(loaded).resolve() != file:
+            raise UsageError(f"{path} imports {name!r}, but {loaded} is loaded under that name already; rename {file.name}")
 
 
 def split_list(text: str) -> list[str]:

@@ -125,7 +125,7 @@ def recognised(batch: Sequence[Sample], classifier: Classifier, confidence: floa
         return []
     images = torch.stack([image for _, image in shown]).to(classifier.device, classifier.dtype)
     with torch.no_grad():
-        top = classifier.score(images).double().softmax(1).max(1)
+        top = classifier.output.log_probabilities(classifier.score(images).double()).exp().max(1)
     answers = zip(shown, top.values.tolist(), top.indices.tolist(), strict=True)
     return [sample for (sample, _), p, predicted in answers if predicted == sample.label and p >= confidence]
 
