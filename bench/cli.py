@@ -7,7 +7,9 @@ import dataclasses
 import logging
 import re
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +22,7 @@ from bench.classifiers import DEFAULT, load_classifier
 from bench.classifiers.facts import read_classes
 from bench.core.classifier import CLASSIFIERS, Classifier
 from bench.core.dataset import DATASETS, Dataset, load_dataset
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, on_interrupt
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS, Metric
 from bench.core.output import OUTPUTS
@@ -54,8 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="print methods, metrics, classifiers, data sets and protocols, and stop")
     add("--model", help=f"a name of --list, timm:NAME, or FILE.py:NAME (default: {DEFAULT})")
     add("--weights", action="append", default=[], metavar="[MODEL=]FILE", help=".pth or .safetensors; repeatable")
-    add("--mean", type=floats, metavar="R,G,B", help="mean colour that the network's images were normalised with, in [0, 1] "
-        "(default: the network's own facts; 0 for a net that takes images in [0, 1])")  # fmt: skip
+    add("--mean", type=floats, metavar="R,G,B", help="mean colour, in [0, 1], by which the network's images are "
+        "normalised (default: the network's own facts; else 0: images enter as they are)")  # fmt: skip
     add("--std", type=floats, metavar="R,G,B", help="standard deviation, likewise")
     add("--input-size", type=int, metavar="S", help="side of the network's input in pixels")
     add("--classes", type=Path, metavar="FILE", help="names of the network's classes, one per line in the order of its "
@@ -302,6 +304,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     logging.getLogger("PIL").setLevel(logging.WARNING)
     prepare_process()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, on_interrupt)
     try:
         load_plugins(args.plugin)
         if args.list:

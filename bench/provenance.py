@@ -50,7 +50,7 @@ def normalisation(net: Classifier) -> str:
     """The normalisation in force, in words."""
     if not net.mean.any() and (net.std == 1).all():
         return "none stated: images enter as [0, 1]"
-    mean, std = (", ".join(f"{value:.4g}" for value in values[: net.channels].tolist()) for values in (net.mean, net.std))
+    mean, std = (", ".join(f"{x:.4g}" for x in values[: net.channels].tolist()) for values in (net.mean, net.std))
     return f"mean {mean}; std {std}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,8 @@ import torch
 from tqdm import tqdm
 
 from bench.budget import Budget, error_budget, facts, stated
+from bench.core.errors import Skip, UsageError, foreign
+from bench.core.errors import reason as told
 from bench.engine.local import LocalEngine
 from bench.engine.unit import Answer, Unit
 from bench.engine.worker import Worker
@@ -36,16 +38,28 @@ class Finished:
     store: Store
     outcomes: dict[str, Outcome]
     budget: Budget | None = None
+    lost: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By source and metric: why a column, or the timing, was lost."""
 
     @property
     def failed(self) -> bool:
-        return any(outcome.status in ("failed", "out of memory") for outcome in self.outcomes.values())
+        ended = any(outcome.status in ("failed", "out of memory") for outcome in self.outcomes.values())
+        return ended or bool(self.lost)
+
+    @property
+    def remarks(self) -> list[str]:
+        """A line for each metric and reason."""
+        sources: dict[tuple[str, str], list[str]] = {}
+        for (source, metric), why in self.lost.items():
+            sources.setdefault((metric, why), []).append(source)
+        return [f"{metric} failed for {', '.join(names)}: {why}" for (metric, why), names in sources.items()]
 
 
 def run(request: Request) -> bool:
     """Carry out a request, print its leaderboard and write it to `request.out`; returns whether some method failed."""
     finished = carry_out(request)
     table = stated(leaderboard(request, finished.images, finished.store, finished.outcomes), finished.budget)
+    table = replace(table, notes=[*finished.remarks, *table.notes])
     table.write(request.out)
     write_json(request.out / "run.json", dict(table.provenance) | facts(finished.budget))
     print(table.text())
@@ -57,24 +71,40 @@ def carry_out(request: Request) -> Finished:
     images, store = Images(request), Store(request.out)
     budget = error_budget(request, images, store)
     outcomes = {source.label: applicable(source, request, images) for source in request.sources}
+    lost: dict[tuple[str, str], str] = {}
     active = [source for source in request.sources if outcomes[source.label].status == "ok"]
     if request.compute:
-        state = State(request, images, store, outcomes)
+        state = State(request, images, store, outcomes, lost)
         state.compute(active)
         active = [source for source in active if outcomes[source.label].status == "ok"]
         if request.timing:
             first = images.table.iloc[: max(request.batch, 20)]
-            time_sources(request, store, active, lambda: state.load(first))
-    return Finished(images, store, outcomes, budget)
+            failed = time_sources(state.worker.setting, request, store, active, lambda: state.load(first))
+            lost |= {(label, "T"): why for label, why in failed.items()}
+    return Finished(images, store, outcomes, budget, lost)
 
 
 def applicable(source: Source, request: Request, images: Images) -> Outcome:
-    """Whether a source can run on this classifier, under this protocol's cap on passes."""
+    """Whether a source can run on this classifier, under this protocol's cap on passes; what its own facts raise ends
+    it."""
     cap = request.protocol.max_passes
-    reason = source.skip(request.classifier, images)
-    if reason is None and cap and (cost := source.cost(request.classifier).total) > cap:
-        reason = f"needs ≈{cost:.0f} passes an image; {request.protocol.name} allows {cap}"
-    return Outcome("skipped", reason) if reason else Outcome()
+    try:
+        reason = source.skip(request.classifier, images)
+        if reason is not None:
+            return Outcome("skipped", reason)
+        cost = source.cost(request.classifier).total
+        source.learned(request.classifier)
+    except UsageError:
+        raise
+    except Skip as why:
+        return Outcome("skipped", str(why))
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        if not foreign(error):
+            raise
+        return Outcome("failed", f"before it was called: {told(error)}")
+    if cap and cost > cap:
+        return Outcome("skipped", f"needs ≈{cost:.0f} passes an image; {request.protocol.name} allows {cap}")
+    return Outcome()
 
 
 @dataclass
@@ -85,6 +115,8 @@ class State:
     images: Images
     store: Store
     outcomes: dict[str, Outcome]
+    lost: dict[tuple[str, str], str]
+    """By source and metric: why the metric failed."""
     log_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     """By content key of the untouched image."""
     ended: dict[str, int] = field(default_factory=dict)
@@ -166,6 +198,11 @@ class State:
         new = [key for key in unit.keys if key in gaps]
         maps = {key: answer.maps[by_key[key]["image"]] for key in new}
         self.store.add("scores", [by_key[key] for key in new], maps)
+        names = {metric.tag: metric.name for metric in self.request.metrics}
+        for tag, why in answer.failures.items():
+            if (unit.source, names[tag]) not in self.lost:
+                tqdm.write(f"{names[tag]} of {unit.source}: failed: {why}")
+                self.lost[unit.source, names[tag]] = why
 
     def end(self, unit: Unit, answer: Answer) -> None:
         """What ended a source: of several failures the one on the earliest chunk."""

@@ -6,6 +6,7 @@ import platform
 import resource
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ import torch
 from tqdm import tqdm
 
 from bench.core.classifier import Classifier
+from bench.core.errors import foreign, reason
 from bench.core.seeds import content_hash
 from bench.evaluate import Setting, choose_targets
+from bench.guard import Changed
 from bench.request import Request
 from bench.sources import ExplainerSource, Item, Source
 from bench.store import Store
@@ -100,19 +103,39 @@ def timing_key(request: Request, source: Source, batch: int) -> str:
 
 
 def time_sources(
-    request: Request, store: Store, sources: Sequence[Source], load: Callable[[], tuple[list[Item], torch.Tensor]]
-) -> None:
-    """Time every explainer not timed on this device yet; `load` gives images and their log-probabilities."""
+    setting: Setting,
+    request: Request,
+    store: Store,
+    sources: Sequence[Source],
+    load: Callable[[], tuple[list[Item], torch.Tensor]],
+) -> dict[str, str]:
+    """Time every explainer not timed on this device yet; `load` gives images and their log-probabilities.
+
+    Returns, by label, why an explainer could not be timed.
+    """
     known = () if request.force else store.rows("timing").index
     todo = [s for s in sources if isinstance(s, ExplainerSource) and timing_key(request, s, 1) not in known]
     if not todo:
-        return
+        return {}
+    failed: dict[str, str] = {}
     items, clean = load()
     targets = choose_targets(clean, items, request.protocol.target)
     for source in tqdm(todo, desc="timing", unit="method", dynamic_ncols=True):
-        rows = time_source(request.setting, source, items, targets)
+        try:
+            rows = time_source(setting, source, items, targets)
+            if setting.guard:
+                setting.guard.check(deep=True)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            if not foreign(error):
+                raise
+            failed[source.label] = reason(error)
+            if setting.guard:
+                with suppress(Changed):
+                    setting.guard.check(deep=True)
+            continue
         keys = [{"key": timing_key(request, source, row["batch"]), "have": ["timing"]} for row in rows]
         store.add("timing", [key | row for key, row in zip(keys, rows, strict=True)])
+    return failed
 
 
 def stored_timings(request: Request, store: Store) -> pd.DataFrame:

@@ -32,8 +32,11 @@ def log_probabilities(scores: Scores) -> tuple[float, float]:
 @metric("AD", kind="score", better="lower", title="Average Drop", paper=CHATTOPADHYAY,
         probe=masked_image, probes=one_image, by_correctness=True)  # fmt: skip
 def average_drop(scores: Scores) -> float:
-    """max(0, p − o) / p, in [0, 1]; computed as max(0, 1 − exp(log o − log p)), so exact at p near 0."""
+    """max(0, p − o) / p, in [0, 1]; computed as max(0, 1 − exp(log o − log p)), so exact at p near 0. NaN for p = 0,
+    from which nothing can drop."""
     log_p, log_o = log_probabilities(scores)
+    if log_p == -math.inf:
+        return math.nan
     return max(0.0, -math.expm1(min(0.0, log_o - log_p)))
 
 

@@ -30,14 +30,14 @@ def size(value: Any) -> int:
     if len(sides) == 3 and sides[0] in (1, 3):
         sides = sides[1:]
     if len(sides) not in (1, 2) or len(set(sides)) > 1:
-        raise ValueError(f"must be the side of a square, not {tuple(sides)}; wrap the net so that it takes square images")
-    if not 1 <= sides[0] <= LARGEST or sides != [side for side in numbers(value)][-len(sides) :]:
+        raise ValueError(f"must be the side of a square, not {tuple(sides)}; wrap the net to take square images")
+    if not 1 <= sides[0] <= LARGEST or sides != numbers(value)[-len(sides) :]:
         raise ValueError(f"must be a whole number from 1 to {LARGEST}")
     return sides[0]
 
 
 def numbers(value: Any) -> list[float]:
-    """A number, or a flat list, tuple, array or tensor of numbers (of any shape, as (1, 3, 1, 1)). Raises ValueError."""
+    """A number, or a list, array or tensor of numbers (of any shape, as (1, 3, 1, 1)). Raises ValueError."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().double().numpy()
     try:
@@ -168,7 +168,8 @@ def read_classes(file: Path) -> tuple[str, ...]:
     try:
         text = file.expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--classes {file} cannot be read ({type(error).__name__}); it needs one name per line") from None
+        why = type(error).__name__
+        raise UsageError(f"--classes {file} cannot be read ({why}); it needs one name per line") from None
     if file.suffix == ".json":
         try:
             return convert("classes", json.loads(text), str(file))

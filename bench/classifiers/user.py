@@ -9,8 +9,7 @@ from torch import nn
 
 from bench.classifiers.facts import stated_by
 from bench.core.classifier import Architecture
-from bench.core.errors import UsageError
-from bench.core.examine import reason
+from bench.core.errors import UsageError, reason
 from bench.core.registry import load_file, suggest
 from bench.core.source import source_digest
 
@@ -29,6 +28,7 @@ def user_architecture(file: Path, name: str) -> Architecture:
         raise UsageError(f"{file} has no {name!r}; {suggest(name, public)}")
     maker = getattr(source, name)
     net = maker if isinstance(maker, nn.Module) else _call(maker, text)
+    net = getattr(net, "_orig_mod", net)  # what torch.compile wraps: compiled code sees no hooks
     facts = stated_by(net, text) | (stated_by(maker, text) if maker is not net else {})
     return Architecture(lambda: net, origin=f"{file.name}:{name}", source=source_digest(file), **facts)
 

@@ -129,7 +129,9 @@ class Classifier:
         self._net = net.eval().requires_grad_(False).to(self.device, dtype)
         self.channels = self._input_channels(len(mean))
         if len(mean) != len(std) or len(mean) not in (self.channels, 1):
-            raise UsageError(f"{name} takes {self.channels} channel(s), but {len(mean)} means and {len(std)} stds are stated")
+            raise UsageError(
+                f"{name} takes {self.channels} channel(s), but {len(mean)} means and {len(std)} stds are stated"
+            )
         self.mean, self.std = (
             torch.tensor(values, dtype=torch.float32).expand(3 if len(values) == 1 else -1) for values in (mean, std)
         )
@@ -157,7 +159,7 @@ class Classifier:
         self._split = self._best_split(by_hooks, example, maps, logits)
         self.linear = self._find_linear(maps)
         self.relus = _only_rectifiers(net, self._traced)
-        self.module: nn.Module = TappedModule(self, self._split)
+        self.module: nn.Module = TappedModule(self, self._split).eval()
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -206,7 +208,7 @@ class Classifier:
         """The same classifier, nets and parameters shared, whose `score` computes at `precision`."""
         twin = copy.copy(self)
         twin.precision = precision
-        twin.module = TappedModule(twin, twin._split)
+        twin.module = TappedModule(twin, twin._split).eval()
         for cached in ("_scoring_net", "exact"):
             twin.__dict__.pop(cached, None)
         return twin
@@ -318,7 +320,7 @@ class Classifier:
         """3, or 1 for a net that takes grey images: what it runs on."""
         wanted = next((m.in_channels for m in self._net.modules() if isinstance(m, nn.Conv2d)), 3)
         if wanted not in (1, 3) and not self._runs(3):
-            raise UsageError(f"{self.name} takes {wanted} channels and photographs have 3; wrap the net so that it takes 3")
+            raise UsageError(f"{self.name} takes {wanted} channels and photographs have 3; wrap the net to take 3")
         return 1 if (stated == 1 or wanted == 1) and not self._runs(3) and self._runs(1) else 3
 
     @torch.no_grad()

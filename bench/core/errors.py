@@ -1,4 +1,8 @@
-"""Errors that a user can mend."""
+"""Errors that a user can correct, and those of other people's code."""
+
+from __future__ import annotations
+
+import signal
 
 
 class UsageError(Exception):
@@ -10,3 +14,24 @@ class UsageError(Exception):
 
 class Skip(Exception):
     """An explainer does not apply to this classifier (or exceeds the protocol's cap); the message is the reason."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C by the user, as against a KeyboardInterrupt that somebody's code raises."""
+
+
+def on_interrupt(signum: int, frame: object) -> None:
+    """The handler of SIGINT."""
+    raise Interrupted
+
+
+def foreign(error: BaseException) -> bool:
+    """Whether somebody's code raised it. A KeyboardInterrupt is theirs where Ctrl-C would raise Interrupted."""
+    if isinstance(error, KeyboardInterrupt):
+        return not isinstance(error, Interrupted) and signal.getsignal(signal.SIGINT) is on_interrupt
+    return True
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, on one line, with its type."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")

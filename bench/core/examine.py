@@ -1,4 +1,4 @@
-"""A user's network put to the test before anything is computed: does it answer, for each image alone and always alike?"""
+"""A network put to the test before anything is computed: does it answer, for each image alone and always alike?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin
 
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, reason
 
 ALIKE = 1e-4
 """Share of the largest magnitude by which answers may differ through rounding, in single precision."""
@@ -27,7 +27,7 @@ def alike(value: Tensor, expected: Tensor) -> bool:
 def refuse_unusable(net: nn.Module, name: str) -> None:
     """Raises UsageError for kinds of network whose layers or gradients cannot be had."""
     if isinstance(net, torch.jit.ScriptModule):
-        raise UsageError(f"{name} is a TorchScript module, whose layers cannot be explained; give the nn.Module behind it")
+        raise UsageError(f"{name} is TorchScript, whose layers cannot be explained; give the nn.Module behind it")
     for path, module in net.named_modules():
         kind = type(module)
         if ".quantized" in kind.__module__:
@@ -35,17 +35,11 @@ def refuse_unusable(net: nn.Module, name: str) -> None:
                 f"{name} is quantised ({path or kind.__name__}), so it has no gradients; give the net in floating point"
             )
     if any(isinstance(tensor, UninitializedTensorMixin) for tensor in [*net.parameters(), *net.buffers()]):
-        raise UsageError(f"{name} has lazy layers without weights; run it on one image, or load its weights, in its file")
-
-
-def reason(error: BaseException) -> str:
-    """The first line of what an exception says, with its type."""
-    text = " ".join(str(error).strip().split("\n")[0].split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        raise UsageError(f"{name} has lazy layers without weights; run it on an image, or load weights, in its file")
 
 
 def probe_images(size: int, channels: int = 3, count: int = 3) -> Tensor:
-    """(count, channels, size, size) noise in [0, 1] of unequal contrast and brightness, so that a net which looks at its
+    """(count, channels, size, size) noise in [0, 1] of unequal contrast and brightness, so that a net that looks at its
     whole batch gives itself away."""
     generator = torch.Generator().manual_seed(3)
     noise = torch.rand(count, channels, size, size, generator=generator)
@@ -108,7 +102,7 @@ def check_shape(name: str, alone: Any, together: Any, count: int) -> None:
     for answer in (together, alone):
         if not isinstance(answer, Tensor):
             raise UsageError(
-                f"{name} returns a {type(answer).__name__}; wrap it so that it returns the logits alone, a tensor (B, C)"
+                f"{name} returns a {type(answer).__name__}; wrap it to return the logits alone, a tensor (B, C)"
             )
     if together.ndim == 2 and len(together) == count and alone.shape != (1, together.shape[1]):
         raise UsageError(

@@ -81,8 +81,8 @@ MOST_PREFIX = 5
 
 
 def stated_prefix(net: nn.Module) -> int | None:
-    """How many tokens a transformer puts before its patches: timm's `num_prefix_tokens`, the class token of torchvision's
-    nets; None where the net does not say."""
+    """How many tokens a transformer puts before its patches: timm's `num_prefix_tokens`, torchvision's class token;
+    None where the net does not say."""
     for module in net.modules():
         count = getattr(module, "num_prefix_tokens", None)
         if isinstance(count, int):
@@ -95,8 +95,8 @@ def stated_prefix(net: nn.Module) -> int | None:
 def token_grid(tokens: int, layer: str, size: int, prefix: int | None) -> tuple[int, int]:
     """(tokens before the patches, side of the square grid of patches).
 
-    A net's own count decides, or none at all where a layer has no such tokens. Without a count the largest square is
-    taken if it divides the image and leaves few tokens over. Raises UsageError where that is not so.
+    A net's own count decides, or 0 where the layer has no such tokens. Without a count the largest square is taken if
+    its side divides the image's and few tokens are left over. Raises UsageError where that is not so.
     """
     if prefix is not None:
         for before in (prefix, 0):
@@ -129,8 +129,8 @@ class Layout:
     def of(output: Any, module: nn.Module, layer: str, size: int, prefix: int | None = None) -> Layout:
         """Read off an example output, of square images of `size` pixels. Raises UsageError when it holds no maps.
 
-        (B, a, a, c) with c ≠ a is channels last; so is any 4-D output of `nn.Linear`. Tokens (B, N, c) are a square grid
-        of patches after `prefix` others (class, distillation, register, prompt tokens), where the net says how many.
+        (B, a, a, c) with c ≠ a is channels last; so is any 4-D output of `nn.Linear`. Tokens (B, N, c) are a square
+        grid of patches after `prefix` others (class, distillation, register, prompt tokens), where the net says how many.
         """
         if not isinstance(output, Tensor):
             raise UsageError(

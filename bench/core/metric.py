@@ -65,6 +65,12 @@ class Scores(NamedTuple):
     """(C,) float64 log-probabilities of the image replaced as a whole, for a metric that has an `end`."""
 
     @property
+    def finite(self) -> bool:
+        """Whether the network has an answer for every image that was asked about: no NaN, which an infinite or
+        undefined logit becomes. A probability of 0 is an answer."""
+        return not any(rows.isnan().any() for rows in (self.clean, self.probed, self.end) if rows is not None)
+
+    @property
     def target(self) -> int:
         return self.case.target
 

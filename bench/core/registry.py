@@ -212,7 +212,7 @@ def refuse_other_neighbours(path: Path) -> None:
         name = file.parent.name if file.stem == "__init__" else file.stem
         loaded = getattr(sys.modules.get(name), "__file__", None)
         if loaded and file.parent in (path.parent, path.parent / name) and Path(loaded).resolve() != file:
-            raise UsageError(f"{path} imports {name!r}, but {loaded} is loaded under that name already; rename {file.name}")
+            raise UsageError(f"{path} imports {name!r}, but {loaded} has that name already; rename {file.name}")
 
 
 def split_list(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,6 +46,8 @@ class Answer:
     clean: tuple[np.ndarray, ...] | None = None
     """The images' log-probabilities, where the unit came without."""
     traceback: str = ""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Metrics that failed, by tag, and why; the rows lack their columns."""
 
 
 Wanted = Callable[[Unit], bool]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
 
-from bench.core.errors import Skip
+from bench.core.errors import Skip, foreign, reason
 from bench.engine.unit import Answer, Unit
 from bench.evaluate import evaluate
+from bench.guard import Changed, Guard
 from bench.images import load_items
 from bench.request import Request
 from bench.results import Outcome
@@ -25,7 +28,7 @@ class Worker:
 
     def __init__(self, request: Request):
         self.request = request
-        self.setting = request.setting
+        self.setting = replace(request.setting, guard=Guard(request.classifier))
         self.samples = {sample.id: sample for sample in request.dataset.samples}
         self.sources = {source.label: source for source in request.sources}
         self.metrics = {metric.tag: metric for metric in request.metrics}
@@ -41,25 +44,31 @@ class Worker:
         _, items, clean = self._chunk
         known = None if unit.clean else tuple(clean.numpy())
         source, metrics = self.sources[unit.source], [self.metrics[tag] for tag in unit.metrics]
+        failures: dict[str, str] = {}
         try:
-            rows, maps = evaluate(self.setting, source, items, clean, metrics)
-        except Skip as reason:
-            outcome = Outcome("skipped", str(reason))
+            rows, maps = evaluate(self.setting, source, items, clean, metrics, failures)
+        except Skip as why:
+            return Answer(Outcome("skipped", str(why)), clean=known)
         except (torch.OutOfMemoryError, MemoryError):
-            outcome = Outcome(
-                "out of memory", f"with batches of {self.request.batch} images; try a smaller --batch-size"
-            )
-        except Exception as error:
-            outcome = Outcome("failed", " ".join(f"{type(error).__name__}: {error}".split()))
-            return Answer(outcome, clean=known, traceback=traceback.format_exc())
-        else:
-            facts = {
-                "method": source.label,
-                "batch": self.request.batch,
-                "device": device_name(self.request.classifier.device),
-            }
-            return Answer(rows=[facts | row for row in rows], maps=maps, clean=known)
-        return Answer(outcome, clean=known)
+            tip = f"with batches of {self.request.batch} images; try a smaller --batch-size"
+            return Answer(Outcome("out of memory", tip), clean=known)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            self.leave_nothing_behind()
+            if not foreign(error):
+                raise
+            return Answer(Outcome("failed", reason(error)), clean=known, traceback=traceback.format_exc())
+        facts = {
+            "method": source.label,
+            "batch": self.request.batch,
+            "device": device_name(self.request.classifier.device),
+        }
+        return Answer(rows=[facts | row for row in rows], maps=maps, clean=known, failures=failures)
+
+    def leave_nothing_behind(self) -> None:
+        """Put back what a failed explainer has changed; why it failed is told already."""
+        if self.setting.guard:
+            with suppress(Changed):
+                self.setting.guard.check(deep=True)
 
     def load(self, images: pd.DataFrame, known: Sequence[np.ndarray] | None = None) -> tuple[list[Item], torch.Tensor]:
         """Images of the run's list and their (B, C) float64 log-probabilities at the net's own precision, computed
