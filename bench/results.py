@@ -61,7 +61,7 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
     named_first = sorted(request.sources, key=lambda source: source.label != REFERENCE)
     orders = {s.label: request.setting.order(s) for s in named_first if outcomes[s.label].status == "ok"}
     equal = equal_rows(store, scores, orders, request.classifier.input_size, [m.name for m in request.metrics])
-    timings = stored_timings(request, store)
+    timings = stored_timings(request, store, [s for s in request.sources if outcomes[s.label].status == "ok"])
     single = {row.method: row for row in timings[timings.batch == 1].itertuples()} if len(timings) else {}
     rows = []
     for source in request.sources:

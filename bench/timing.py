@@ -138,9 +138,9 @@ def time_sources(
     return failed
 
 
-def stored_timings(request: Request, store: Store) -> pd.DataFrame:
-    """The stored timings of the request's explainers on this device, a row per explainer and batch size."""
-    sources = [source for source in request.sources if isinstance(source, ExplainerSource)]
-    keys = [timing_key(request, source, batch) for source in sources for batch in dict.fromkeys((1, request.batch))]
+def stored_timings(request: Request, store: Store, sources: Sequence[Source]) -> pd.DataFrame:
+    """The stored timings of explainers on this device, a row per explainer and batch size."""
+    explainers = [source for source in sources if isinstance(source, ExplainerSource)]
+    keys = [timing_key(request, source, batch) for source in explainers for batch in dict.fromkeys((1, request.batch))]
     frame = store.rows("timing")
     return frame.loc[[key for key in keys if key in frame.index]].drop(columns=["have", "schema"], errors="ignore")

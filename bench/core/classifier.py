@@ -363,8 +363,8 @@ class Classifier:
                 pass
         if not _reproduces(by_hooks, example, maps, logits):
             raise UsageError(
-                f"{self.name} split at layer {self.layer!r} gives other logits than whole: the layer runs more than once, "
-                "or changes its maps in place; name another with --layer"
+                f"{self.name} split at layer {self.layer!r} gives other logits than whole: the layer runs more than "
+                "once, or changes its maps in place; name another with --layer"
             )
         noise = torch.randn(maps.shape, generator=torch.Generator().manual_seed(0)).to(maps)
         with torch.no_grad():

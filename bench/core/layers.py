@@ -70,8 +70,8 @@ def last_map_layer(net: nn.Module, images: Tensor) -> str:
             handle.remove()
     if not found:
         raise UsageError(
-            "no module of this net gives a feature map (B, K, h, w) larger than 1 × 1; name a layer of tokens (B, N, K) "
-            "or of maps with --layer, or make its last map operation a module"
+            "no module of this net gives a feature map (B, K, h, w) larger than 1 × 1; name a layer of tokens "
+            "(B, N, K) or of maps with --layer, or make its last map operation a module"
         )
     return found[-1]
 
@@ -130,7 +130,7 @@ class Layout:
         """Read off an example output, of square images of `size` pixels. Raises UsageError when it holds no maps.
 
         (B, a, a, c) with c ≠ a is channels last; so is any 4-D output of `nn.Linear`. Tokens (B, N, c) are a square
-        grid of patches after `prefix` others (class, distillation, register, prompt tokens), where the net says how many.
+        grid of patches after `prefix` others (class, distillation, register tokens), where the net says how many.
         """
         if not isinstance(output, Tensor):
             raise UsageError(

@@ -107,10 +107,9 @@ def read_output(name: str | None, answers: Tensor, net: str) -> Output:
     columns = answers.shape[1]
     if name is None:
         if columns == 1:
-            guess = "probabilities" if within(answers) else "binary"
             raise UsageError(
-                f"{net} gives one number per image, whose softmax is always 1; "
-                f"say what it means with --output {guess} (two classes, p and 1 − p)"
+                f"{net} gives one number per image, whose softmax is always 1; say what it means: "
+                "--output binary for a logit, --output probabilities for a probability (two classes, p and 1 − p)"
             )
         if sums_to_one(answers):
             raise UsageError(

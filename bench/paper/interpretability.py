@@ -21,7 +21,7 @@ def measure(request: Request) -> Measured:
     }
     labels = sorted(set(scores.method))
     cells, differences = statistics(scores, labels, request.metrics, request.seed)
-    timings = stored_timings(request, finished.store)
+    timings = stored_timings(request, finished.store, [s for s in request.sources if s.label in labels])
     for row in timings[timings.batch == 1].itertuples() if request.timing and len(timings) else ():
         cells[row.method, "T"] = Cell(row.seconds, row.seconds_low, row.seconds_high, row.images)
     facts = tuple(
