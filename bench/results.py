@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.accuracy import Accuracy
 from bench.equal import equal_rows
 from bench.images import Images
 from bench.provenance import provenance
@@ -77,5 +78,18 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
     if len(timings):
         write_atomic(request.out / "timing.csv", lambda path: timings.to_csv(path, index=False))
     facts = provenance(request, images)
+    accuracy = Accuracy.of(scores, request.classifier.num_classes)
+    if accuracy:
+        facts["top-1"] = str(accuracy)
+    remarks = [*([accuracy.warning] if accuracy and accuracy.warning else []), *devices(scores)]
     board = build_leaderboard(rows, scores, list(request.metrics), request.protocol, facts, request.seed)
-    return replace(board, notes=[*request.remarks, *images.remarks, *board.notes])
+    return replace(board, notes=[*request.remarks, *images.remarks, *remarks, *board.notes])
+
+
+def devices(scores: pd.DataFrame) -> list[str]:
+    """A sentence where rows of the table were computed on several devices or with other numbers of threads, whose
+    rounding differs; optimisation amplifies it."""
+    if "device" not in scores or scores.device.nunique() < 2:
+        return []
+    counts = scores.drop_duplicates(["method", "image"]).device.value_counts()
+    return ["rows were computed on several devices: " + ", ".join(f"{name} ({n})" for name, n in counts.items())]

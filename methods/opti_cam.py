@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
+from bench.core.output import Output
 from methods._common import check_targets, of_targets, others
 
 Normalisation = Literal["min-max", "max", "sigmoid"]
@@ -43,17 +44,17 @@ NORMALISATIONS: dict[Normalisation, Callable[[Tensor, float], Tensor]] = {
 }
 
 
-def _margin(logits: Tensor, targets: Tensor, clean: Tensor) -> Tensor:
+def _margin(logits: Tensor, targets: Tensor, clean: Tensor, output: Output) -> Tensor:
     return others(logits, targets).amax(1) - of_targets(logits, targets)
 
 
-LOSSES: dict[Objective, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "plain": lambda logits, targets, clean: of_targets(clean, targets) - of_targets(logits, targets),
-    "norm": lambda logits, targets, clean: (of_targets(clean, targets) - of_targets(logits, targets)).abs(),
+LOSSES: dict[Objective, Callable[[Tensor, Tensor, Tensor, Output], Tensor]] = {
+    "plain": lambda logits, targets, clean, output: of_targets(clean, targets) - of_targets(logits, targets),
+    "norm": lambda logits, targets, clean, output: (of_targets(clean, targets) - of_targets(logits, targets)).abs(),
     "margin": _margin,
-    "cross-entropy": lambda logits, targets, clean: F.cross_entropy(logits, targets, reduction="none"),
+    "cross-entropy": lambda logits, targets, clean, output: -of_targets(output.log_probabilities(logits), targets),
 }
-"""(masked logits (B, C), targets (B,), clean logits (B, C)) to what is minimised, (B,)."""
+"""(masked logits (B, C), targets (B,), clean logits (B, C), what they mean) to what is minimised, (B,)."""
 
 
 @explainer("opti-cam", paper="Zhang et al. 2024, arXiv 2301.07002", passes=passes, order="up-then-min-max",
@@ -99,7 +100,7 @@ def opti_cam(
     for step in range(steps):
         maps = F.interpolate(mix(A, u[active])[:, None], images.shape[-2:], mode="bilinear")
         logits = classifier.logits(images * mask_of(maps[:, 0], eps)[:, None])
-        loss = loss_of(logits, targets, clean)
+        loss = loss_of(logits, targets, clean, classifier.output)
         if early_stop and step % every == 0:
             reached = loss.detach().sum().expand_as(loss) if legacy else loss.detach()
             last, worse = u.detach()[active], reached > previous

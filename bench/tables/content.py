@@ -119,7 +119,12 @@ class Content:
 
     @property
     def title(self) -> str:
-        return f"{self.subject}, protocol {self.protocol.name}, {self.extent}"
+        parts = [self.subject, f"protocol {self.protocol.name}", self.extent]
+        if "top-1" in self.provenance:
+            parts.append(f"top-1 {self.provenance['top-1']}")
+        if str(self.provenance.get("normalisation", "")).startswith("none stated"):
+            parts.append(f"normalisation {self.provenance['normalisation']}")
+        return ", ".join(parts)
 
     @property
     def extent(self) -> str:

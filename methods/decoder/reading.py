@@ -58,7 +58,8 @@ def read(
         targets = logits.detach().argmax(1)
     weights = None
     if gradient:
-        score = SCORES[config.evidence](logits, targets).sum()
+        evidence = config.evidence if classifier.output.exclusive else "logit"  # which is the log-odds of its own class
+        score = SCORES[evidence](logits, targets).sum()
         weights = torch.autograd.grad(score, maps[0], retain_graph=graph)[0].mean((2, 3))
     elif config.weighted:
         weights = row_weights(classifier, config, logits.detach(), targets)
@@ -80,7 +81,7 @@ def row_weights(classifier: Classifier, config: DecoderConfig, logits: Tensor, t
     W_c − Σ_{j≠c} q_j W_j for log-odds."""
     assert classifier.linear is not None
     rows = classifier.linear[0]
-    if config.evidence == "logit":
+    if config.evidence == "logit" or not classifier.output.exclusive:
         return rows[targets]
     return rows[targets] - others(logits, targets).softmax(1).to(rows.dtype) @ rows
 
