@@ -100,7 +100,8 @@ def train(args: argparse.Namespace) -> Path:
     dataset = load_images(args)
     classifier = load_classifier(args.model, layer=args.layer, weights=args.weights, device=args.device)
     if not classifier.output.exclusive:
-        raise UsageError(f"the losses compare a class with all others, and {classifier.name} gives {classifier.output.name}")
+        why = f"{classifier.name} gives {classifier.output.name}"
+        raise UsageError(f"the losses compare a class with all others, and {why}")
     check_labels(recipe, dataset, classifier)
     config = configure(
         classifier, split_list(args.taps), stages=args.stages, width=args.width, conditioning=args.conditioning,
