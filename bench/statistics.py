@@ -6,12 +6,13 @@ Images are the sampling unit: a resample draws whole images, the same ones for e
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import binomtest
+from scipy.special import ndtr, ndtri, stdtrit
+from scipy.stats import binomtest, rankdata
 
 Array = NDArray[np.float64]
 Pool = Callable[[Array], float]
@@ -20,6 +21,12 @@ Pool = Callable[[Array], float]
 RESAMPLES = 2000
 FLIPS = 9999
 LEVEL = 0.95
+FEWEST_FOR_INTERVAL = 10
+"""With fewer images no interval keeps its promise, so none is printed."""
+ROUNDING = 1e-12
+"""Relative difference below which two numbers are the same."""
+DECIMALS = 12
+"""Of losses that are ranked: equal ones differ by rounding only."""
 CHUNK = 10_000_000  # numbers drawn at a time: bounds memory at 50,000 images
 
 
@@ -32,7 +39,7 @@ def replicates(values: Array, seed: int, pool: Pool | None = None, among: NDArra
     """Bootstrap over images, one resampling for all methods: (n, m), or (n, m, V) with `pool`, to (RESAMPLES, m).
 
     Draws are of all n images; with `among`, (n,), the estimates are over those drawn images that it holds, so that
-    replicates over different subsets belong to the same resamples.
+    replicates over different subsets belong to the same resamples. NaN for a resample that draws none of them.
     """
     n, m = values.shape[:2]
     among = np.ones(n, dtype=bool) if among is None else among
@@ -43,31 +50,91 @@ def replicates(values: Array, seed: int, pool: Pool | None = None, among: NDArra
         if pool is None:
             flat = draws + n * np.arange(len(draws))[:, None]
             counts = np.bincount(flat.ravel(), minlength=len(draws) * n).reshape(len(draws), n)[:, among]
-            result[rows] = counts @ values[among] / counts.sum(1, keepdims=True)
+            drawn = counts.sum(1, keepdims=True)
+            result[rows] = np.where(drawn > 0, counts @ values[among] / np.maximum(drawn, 1), np.nan)
         else:
-            result[rows] = [[pool(values[draw[among[draw]], column]) for column in range(m)] for draw in draws]
+            result[rows] = [
+                [pool(values[draw, column]) if len(draw) else np.nan for column in range(m)]
+                for draw in (draw[among[draw]] for draw in draws)
+            ]
     return result
 
 
-def bca(values: Array, replicated: Array, pool: Pool | None = None, level: float = LEVEL) -> tuple[float, float]:
-    """Bias-corrected and accelerated bootstrap interval (Efron 1987; Efron & Tibshirani 1993, 14.3).
+def mean_interval(
+    values: Array, bounds: tuple[float, float] = (-math.inf, math.inf), level: float = LEVEL
+) -> tuple[float, float]:
+    """Student's t interval of a mean, corrected for skewness, on the arcsine scale where the values are bounded.
 
-    values: (n,), or (n, V) with `pool`; replicated: (R,) replicates of their estimate. With z0 = Φ⁻¹(share of the
-    replicates below the estimate, half of the equal ones included) and a = Σd³ / (6 (Σd²)^1.5) for the jackknife
-    deviations d, the ends are the quantiles at Φ(z0 + (z0 + z) / (1 - a (z0 + z))), z = Φ⁻¹((1 ∓ level) / 2).
+    values: (n,). With x̄, s, n and the sample skewness G, the ends are those of Hall's (1992) monotone transformation
+    T + a T² + a² T³ / 3 + G / (6 √n) of T = √n (x̄ - μ) / s, a = G / (3 √n), compared with Student's quantiles of n - 1.
+    Values within finite `bounds` are first scaled to [0, 1], and T is that of g(x̄) = arcsin √x̄ by the delta method:
+    a gains s g″(x̄) / (2 √n g′(x̄)). The ends never leave the bounds. Closed form: nothing is drawn.
 
-    (NaN, NaN) for fewer than two images; the point itself when nothing varies.
+    (NaN, NaN) for fewer than FEWEST_FOR_INTERVAL values; the point itself when nothing varies.
     """
     n = len(values)
-    if n < 2:
-        return np.nan, np.nan
-    point = estimate(values, pool)
-    if np.all(values == values[0]) or np.ptp(replicated) <= 1e-12 * abs(point):
+    if n < FEWEST_FOR_INTERVAL:
+        return math.nan, math.nan
+    point, reach = float(values.mean()), float(np.ptp(values))
+    if reach <= ROUNDING * np.abs(values).max():
         return point, point
-    if pool is None:
-        left_out = (values.sum() - values) / (n - 1)  # closed form: a table of 50,000 images stays cheap
-    else:
-        left_out = np.array([pool(np.delete(values, i, axis=0)) for i in range(n)])
+    low, high = bounds if bounds[0] <= values.min() and values.max() <= bounds[1] else (-math.inf, math.inf)
+    deviation = (values - point) / reach
+    variance = float((deviation**2).mean())
+    error = reach * math.sqrt(variance / (n - 1))
+    skewness = float((deviation**3).mean()) / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
+    bend, shift = skewness / (3 * math.sqrt(n)), skewness / (6 * math.sqrt(n))
+    t = float(stdtrit(n - 1, (1 + level) / 2))
+    if not math.isfinite(high - low):
+        lower, upper = (point - unbent(sign * t - shift, bend) * error for sign in (1, -1))
+        return max(low, lower), min(high, upper)
+    share, error = (point - low) / (high - low), error / (high - low)
+    width = math.sqrt(share * (1 - share))
+    bend -= (1 - 2 * share) * error / (4 * width**2)
+    angles = (
+        math.asin(math.sqrt(share)) - unbent(sign * t - shift, bend) * error / (2 * width) for sign in (1, -1)
+    )
+    lower, upper = (low + (high - low) * math.sin(min(max(angle, 0.0), math.pi / 2)) ** 2 for angle in angles)
+    return lower, upper
+
+
+def unbent(value: float, bend: float) -> float:
+    """The T at which T + a T² + a² T³ / 3 is `value`, for a = `bend`."""
+    return value if abs(bend) < 1e-9 else (math.cbrt(1 + 3 * bend * value) - 1) / bend
+
+
+def difference_interval(differences: Array, most: float = math.inf, level: float = LEVEL) -> tuple[float, float]:
+    """Student's t interval of a mean of paired differences, (n,), that cannot exceed `most` in magnitude.
+
+    Without a correction for skewness: differences have heavy tails on both sides, and a skewness that a small sample
+    shows is mostly noise (docs/statistics.md has the coverage of both).
+
+    (NaN, NaN) for fewer than FEWEST_FOR_INTERVAL values.
+    """
+    n = len(differences)
+    if n < FEWEST_FOR_INTERVAL:
+        return math.nan, math.nan
+    point, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(n)
+    reach = float(stdtrit(n - 1, (1 + level) / 2)) * error
+    return max(-most, point - reach), min(most, point + reach)
+
+
+def bca(values: Array, replicated: Array, pool: Pool, level: float = LEVEL) -> tuple[float, float]:
+    """Bias-corrected and accelerated bootstrap interval of a pooled metric (Efron 1987; Efron & Tibshirani 1993, 14.3).
+
+    values: (n, V); replicated: (R,) replicates of their pooled value. With z0 = Φ⁻¹(share of the replicates below the
+    value, half of the equal ones included) and a = Σd³ / (6 (Σd²)^1.5) for the jackknife deviations d, the ends are the
+    quantiles at Φ(z0 + (z0 + z) / (1 - a (z0 + z))), z = Φ⁻¹((1 ∓ level) / 2).
+
+    (NaN, NaN) for fewer than FEWEST_FOR_INTERVAL images; the point itself when nothing varies.
+    """
+    n = len(values)
+    if n < FEWEST_FOR_INTERVAL:
+        return math.nan, math.nan
+    point = estimate(values, pool)
+    if np.all(values == values[0]) or np.ptp(replicated) <= ROUNDING * abs(point):
+        return point, point
+    left_out = np.array([pool(np.delete(values, i, axis=0)) for i in range(n)])
     deviation = left_out.mean() - left_out
     spread = np.sum(deviation**2) ** 1.5
     acceleration = np.sum(deviation**3) / (6 * spread) if spread > 0 else 0.0
@@ -79,13 +146,13 @@ def bca(values: Array, replicated: Array, pool: Pool | None = None, level: float
 
 
 def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of a rate (Wilson 1927); (NaN, NaN) for n = 0.
+    """Wilson's score interval of a rate (Wilson 1927); (NaN, NaN) for n < FEWEST_FOR_INTERVAL.
 
     >>> [round(end, 3) for end in wilson(8, 10)]
     [0.49, 0.943]
     """
-    if n == 0:
-        return np.nan, np.nan
+    if n < FEWEST_FOR_INTERVAL:
+        return math.nan, math.nan
     ends = binomtest(successes, n).proportion_ci(level, method="wilson")
     return float(ends.low), float(ends.high)
 
@@ -124,6 +191,23 @@ def holm(p_values: ArrayLike) -> Array:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
     return adjusted
+
+
+def positions(losses: Array) -> Array:
+    """Places by mean rank: (k, R, m) losses of m methods under k metrics, lower = better, to (R, m) places from 1.
+
+    Equal losses share their mean rank and equal mean ranks the better place; NaN, a metric without any image in a
+    resample, is equal for all.
+    """
+    ranks = rankdata(np.round(np.nan_to_num(losses), DECIMALS), axis=2).mean(0)
+    return np.asarray(rankdata(np.round(ranks, DECIMALS), method="min", axis=1))
+
+
+def position_intervals(replicated: Array, level: float = LEVEL) -> Array:
+    """(R, m) places in bootstrap resamples to (m, 2): the quantiles at (1 ∓ level) / 2 that are places themselves."""
+    low = np.quantile(replicated, (1 - level) / 2, axis=0, method="lower")
+    high = np.quantile(replicated, (1 + level) / 2, axis=0, method="higher")
+    return np.stack([low, high], 1)
 
 
 def confidence_set(differences: Array, replicated: Array, size: float = 1 - LEVEL) -> NDArray[np.bool_]:

@@ -30,7 +30,7 @@ def log_probabilities(scores: Scores) -> tuple[float, float]:
 
 
 @metric("AD", kind="score", better="lower", title="Average Drop", paper=CHATTOPADHYAY,
-        probe=masked_image, probes=one_image, by_correctness=True)  # fmt: skip
+        probe=masked_image, probes=one_image, by_correctness=True, bounds=(0, 1))  # fmt: skip
 def average_drop(scores: Scores) -> float:
     """max(0, p − o) / p, in [0, 1]; computed as max(0, 1 − exp(log o − log p)), so exact at p near 0. NaN for p = 0,
     from which nothing can drop."""
@@ -41,7 +41,7 @@ def average_drop(scores: Scores) -> float:
 
 
 @metric("AG", kind="score", better="higher", title="Average Gain", paper=ZHANG,
-        probe=masked_image, probes=one_image, by_correctness=True)  # fmt: skip
+        probe=masked_image, probes=one_image, by_correctness=True, bounds=(0, 1))  # fmt: skip
 def average_gain(scores: Scores) -> float:
     """max(0, o − p) / (1 − p), in [0, 1]; 0 when p = 1, where nothing can be gained."""
     log_p, log_o = log_probabilities(scores)

@@ -55,7 +55,7 @@ def area(log_probabilities: Sequence[torch.Tensor], target: int) -> Value:
 
 
 @metric("I", kind="score", better="higher", title="Insertion", paper=RISE, probe=insertion_steps, probes=inner_points,
-        end=start)  # fmt: skip
+        end=start, bounds=(0, 1))  # fmt: skip
 def insertion(scores: Scores) -> Value:
     """Area under p(class) while the image's pixels are put into the start image, most important first."""
     assert scores.end is not None
@@ -63,7 +63,7 @@ def insertion(scores: Scores) -> Value:
 
 
 @metric("D", kind="score", better="lower", title="Deletion", paper=RISE, probe=deletion_steps, probes=inner_points,
-        end=end)  # fmt: skip
+        end=end, bounds=(0, 1))  # fmt: skip
 def deletion(scores: Scores) -> Value:
     """Area under p(class) while the image's pixels are taken away, most important first."""
     assert scores.end is not None

@@ -61,7 +61,8 @@ def localised(case: Case) -> float:
     return float(estimated is not None and (iou(estimated[None], boxes) > 0.5).any())
 
 
-@metric("F1", kind="map", better="higher", title="Pixel-wise F1", paper=CASM, needs="boxes")
+@metric("F1", kind="map", better="higher", title="Pixel-wise F1", paper=CASM, needs="boxes",
+        bounds=(0, 1))  # fmt: skip
 def pixel_f1(case: Case) -> float:
     """2PR / (P + R + 1e-6) for the best of the object's boxes, in [0, 1).
 
@@ -106,7 +107,8 @@ def standard_pointing(case: Case) -> float:
     return float(any(crop(read, box).any() for box in boxes + INCLUSIVE))
 
 
-@metric("EP", kind="map", better="higher", title="Energy Pointing game", paper=SCORE_CAM, needs="boxes")
+@metric("EP", kind="map", better="higher", title="Energy Pointing game", paper=SCORE_CAM, needs="boxes",
+        bounds=(0, 1))  # fmt: skip
 def energy_pointing(case: Case) -> float:
     """Σ S in the union of the object's boxes / Σ S, in [0, 1]; 0 for the zero map.
 
@@ -120,7 +122,7 @@ def energy_pointing(case: Case) -> float:
 
 
 @metric("EP-right", kind="map", better="higher", title="EP with right axes",
-        paper=SCORE_CAM, needs="boxes")  # fmt: skip
+        paper=SCORE_CAM, needs="boxes", bounds=(0, 1))  # fmt: skip
 def energy_pointing_right(case: Case) -> float:
     """EP with boxes cut to the image and columns read as columns, whatever the protocol's switches say, over the same
     images: under `boxes=unclipped` an image whose boxes lie wholly outside has 0."""
@@ -128,7 +130,8 @@ def energy_pointing_right(case: Case) -> float:
     return NO_VALUE if boxes is None else energy_share(saliency, clipped(boxes, *saliency.shape), energy(case.map))
 
 
-@metric("GPG", kind="map", better="higher", title="Grid Pointing Game", paper=BOEHLE, needs="boxes")
+@metric("GPG", kind="map", better="higher", title="Grid Pointing Game", paper=BOEHLE, needs="boxes",
+        bounds=(0, 1))  # fmt: skip
 def grid_pointing(case: Case) -> float:
     """Σ A⁺ in the box / Σ A⁺ for the positive part A⁺ of the raw map, in [0, 1]; 0 where nothing is positive.
 

@@ -11,7 +11,7 @@ from bench.core.metric import Case, Explain, metric
 
 
 @metric("MPRT1", kind="re-explain", better="lower", title="Rank correlation after randomising the last layer",
-        paper="Adebayo et al. 2018, arXiv 1810.03292")  # fmt: skip
+        paper="Adebayo et al. 2018, arXiv 1810.03292", bounds=(-1, 1))  # fmt: skip
 def parameter_randomisation(case: Case, explain: Explain, classifier: Any) -> float:
     """Spearman correlation, in [−1, 1], of the map with the map of the same image and class after the parameters of
     the classifier's last layer were drawn anew (first step of the cascading randomisation).

@@ -8,7 +8,7 @@ from bench.core.metric import Case, metric
 
 
 @metric("SPARSE", kind="map", better="none", title="Sparseness (Gini index)",
-        paper="Chalasani et al. 2020, arXiv 1810.06583; Hurley & Rickard 2009")  # fmt: skip
+        paper="Chalasani et al. 2020, arXiv 1810.06583; Hurley & Rickard 2009", bounds=(0, 1))  # fmt: skip
 def sparseness(case: Case) -> float:
     """Gini index of the map's values v_1 ≤ … ≤ v_N: 1 − 2 Σ_k v_k / Σ v · (N − k + ½) / N.
 

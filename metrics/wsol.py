@@ -110,7 +110,8 @@ def box_at_20(saliency: torch.Tensor) -> IntArray | None:
     return box_around_largest(scores > 0.2 * scores.max())
 
 
-@metric("AUC", kind="map", better="higher", title="Pixel ROC-AUC", paper="Fawcett 2006 (ROC analysis)", needs="boxes")
+@metric("AUC", kind="map", better="higher", title="Pixel ROC-AUC", paper="Fawcett 2006 (ROC analysis)", needs="boxes",
+        bounds=(0, 1))  # fmt: skip
 def pixel_auc(case: Case) -> float:
     """Area under the ROC curve of S as a classifier of pixels into object and background, in [0, 1]: the probability
     that an object pixel has a larger value than a background pixel, a tie counting one half.

@@ -70,7 +70,7 @@ def test_csv_columns_and_values(small, tmp_path):
     assert list(first) == [
         "method", "AD", "AD_low", "AD_high", "AD_n", "AI", "AI_low", "AI_high", "AI_n", "AD_right", "AD_wrong",
         "AI_right", "AI_wrong", "T_s", "T_low", "T_high", "passes", "images", "degenerate", "tied", "control",
-        "equal_to", "trained_on", "status", "reason",
+        "equal_to", "trained_on", "status", "reason", "rank", "rank_low", "rank_high", "not_ranked",
     ]  # fmt: skip
     assert [row["method"] for row in (first, second, control, skipped)] == ["good", "grad-cam", "fake-cam", "no-cam"]
     drop = scores[scores.method == "good"].AD
@@ -110,9 +110,9 @@ def test_the_confidence_set_is_bold_and_equal_rows_with_it():
     }  # fmt: skip
     assert [line.label for line in board.ranked] == ["best", "twin (= best)", "worse", "worst"]
     page = render_markdown.leaderboard(board)
-    assert re.search(r"\| best \| \*\*\d", page)
-    assert re.search(r"\| worse \| \d", page)
-    assert re.search(r"best & \\textbf\{", render_latex.leaderboard(board))
+    assert re.search(r"\| best \| 1 \[1, 1\] \| \*\*\d", page)
+    assert re.search(r"\| worse \| 2 \[2, 2\] \| \d", page)
+    assert re.search(r"best & 1 \[1, 1\] & \\textbf\{", render_latex.leaderboard(board))
 
 
 def test_equal_rows_count_once_in_ranks_and_tests(tmp_path):
@@ -146,13 +146,13 @@ def test_under_100_images_nothing_is_bold_and_a_line_says_why(small):
 def test_a_dear_method_on_few_images_is_never_bold_and_leaves_the_others_their_test():
     values = {"best": noise(1, 300) - 0.1, "worse": noise(2, 300), "dear": noise(3, 40) - 0.2}
     board = board_of(rows_of(*values), scores_of(values))
-    assert {line.method.label: line.cells["AD"].best for line in board.ranked} == {
+    assert {line.method.label: line.cells["AD"].best for line in board.methods} == {
         "best": True, "worse": False, "dear": False,
     }  # fmt: skip
     assert "never bold, under 100 images: dear" in board.notes
     assert "scored on fewer than 300 images: dear (40)" in board.notes
     dear = board_of(rows_of(*values), scores_of(values | {"dear": noise(3, 150) - 0.2}))
-    assert {line.method.label: line.cells["AD"].best for line in dear.ranked}["dear"]
+    assert {line.method.label: line.cells["AD"].best for line in dear.methods}["dear"]
 
 
 def test_a_metric_on_fewer_images_than_its_row_says_so_in_the_cell():
@@ -195,7 +195,8 @@ def test_differences_are_paired_and_holm_adjusted(tmp_path):
     worse, same = by_method["worse"], by_method["same"]
     assert list(worse) == ["method", "metric", "difference", "low", "high", "p", "p_holm", "n"]
     assert [float(worse[key]) for key in ("difference", "p", "p_holm", "n")] == pytest.approx([20, 0.25, 0.5, 3])
-    assert [float(same[key]) for key in ("difference", "low", "high", "p", "p_holm")] == [0, 0, 0, 1, 1]
+    assert [float(same[key]) for key in ("difference", "p", "p_holm")] == [0, 1, 1]
+    assert {row[end] for row in (worse, same) for end in ("low", "high")} == {""}
     assert "Differences from grad-cam" in (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
 
 
@@ -211,7 +212,7 @@ def test_pooled_metrics_are_pooled_again_not_averaged():
     scores = scores_of({"grad-cam": noise(1, 12), "b": noise(2, 12)}, BA=np.nan)
     scores["BA_vector"] = vectors + [np.array([1.0, 0.0, 0.0])] * 6 + [np.zeros(3)] * 5 + [None]
     board = board_of(rows_of("grad-cam", "b"), scores, [POOLED])
-    cells = {line.method.label: line.cells["BA"] for line in board.ranked}
+    cells = {line.method.label: line.cells["BA"] for line in board.methods}
     assert (cells["grad-cam"].value, cells["grad-cam"].n) == (pytest.approx(100 / 3), 12)
     assert (cells["b"].value, cells["b"].n) == (pytest.approx(100 * 6 / 11), 11)
     assert cells["b"].low < cells["b"].value < cells["b"].high
@@ -295,18 +296,18 @@ def test_latex_tables_are_whole(small):
     body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
     lines = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert len(lines) == 4
-    assert {line.count(" & ") for line in lines} == {3}
+    assert {line.count(" & ") for line in lines} == {4}
     assert body.count(r"\midrule") == 2
-    assert re.search(r"AD\$\\downarrow\$ & AI\$\\uparrow\$ & T\(s\)", body)
+    assert re.search(r"rank & AD\$\\downarrow\$ & AI\$\\uparrow\$ & T\(s\)", body)
 
 
 def test_markdown_pipes_do_not_break_a_row():
-    values = {"a(x=1|2)": noise(1, 5), "grad-cam": noise(2, 5)}
+    values = {"a(x=1|2)": noise(1, 15), "grad-cam": noise(2, 15)}
     page = render_markdown.leaderboard(board_of(rows_of(*values), scores_of(values)))
     (row,) = [
-        line for line in page.splitlines() if line.startswith("| a(") and line.count("[") == 2 and "p " not in line
+        line for line in page.splitlines() if line.startswith("| a(") and line.count("[") == 3 and "p " not in line
     ]
-    assert len(re.split(r"(?<!\\)\|", row)) == 4 + 2
+    assert len(re.split(r"(?<!\\)\|", row)) == 5 + 2
     assert r"a(x=1\|2)" in row
 
 
@@ -329,3 +330,125 @@ def test_the_figure_is_wide_enough_and_shows_the_confidence_set(tmp_path):
     replace(board, ranked=plain).write(tmp_path)
     with Image.open(tmp_path / "figures" / "leaderboard.png") as image:
         assert (0xC8, 0x51, 0x0A) not in {colour for _, colour in image.convert("RGB").getcolors(1 << 24)}
+
+
+def test_only_complete_rows_are_ranked(tmp_path):
+    """`lucky` has the best AD and lacks AI; `few` would win everything on the 20 easy images it has."""
+    scores = scores_of({"a": noise(1), "b": noise(2) + 0.1, "lucky": noise(3) - 0.2, "few": noise(4, 20) * 0.01})
+    scores.loc[scores.method == "lucky", "AI"] = np.nan
+    scores.loc[(scores.method == "few") & (scores.image > "0009"), "AI"] = np.nan
+    board = board_of(rows_of("a", "b", "lucky", "few", controls=("sobel",)), scores)
+    assert [line.method.label for line in board.ranked] == ["a", "b"]
+    reasons = {line.method.label: line.not_ranked for line in board.unranked}
+    assert reasons == {"lucky": "AI missing", "few": "AI on 10 of 120 images; n = 20"}
+    board.write(tmp_path)
+    assert [(row["method"], row["rank"], row["not_ranked"]) for row in records(tmp_path)] == [
+        ("a", "1", ""), ("b", "2", ""), ("lucky", "", "AI missing"), ("few", "", reasons["few"]), ("sobel", "", ""),
+    ]  # fmt: skip
+    for text in (board.text(), render_markdown.leaderboard(board), render_latex.leaderboard(board)):
+        places = [text.index(found) for found in ("not ranked: AI missing", "not ranked: AI on 10 of 120 images; n = 20")]
+        assert places == sorted(places)
+        assert text.index("not ranked: AI missing") > re.search(r"^(\| )?b ", text, re.MULTILINE).start()
+
+
+def test_an_incomplete_row_does_not_move_the_ranks_of_the_others():
+    values = {"a": noise(1), "b": noise(2) + 0.1, "c": noise(3) + 0.2}
+    alone = board_of(rows_of(*values), scores_of(values))
+    crowded = board_of(rows_of(*values, "few"), scores_of(values | {"few": noise(4, 20) - 0.2}))
+    assert [line.place for line in crowded.ranked] == [line.place for line in alone.ranked]
+
+
+def test_images_that_nobody_has_a_value_for_are_not_asked_of_a_row():
+    """Half of the images have no box: no row has EP there, and every row is complete."""
+    boxes = replace(DROP, name="EP", kind="map", needs="boxes", better="higher")
+    scores = scores_of({"a": noise(1), "b": noise(2)})
+    scores["EP"] = np.where(scores.image < "0060", scores.AD, np.nan)
+    board = board_of(rows_of("a", "b"), scores, [DROP, boxes])
+    assert not board.unranked
+    assert all(np.isfinite(line.place.low) for line in board.ranked)
+
+
+def test_no_complete_row_no_rank_and_a_line_says_so(tmp_path):
+    scores = scores_of({"a": noise(1), "b": noise(2)})
+    scores.loc[scores.method == "a", "AI"] = np.nan
+    scores.loc[scores.method == "b", "AD"] = np.nan
+    board = board_of(rows_of("a", "b"), scores)
+    assert not board.ranked
+    assert {line.method.label: line.not_ranked for line in board.unranked} == {"a": "AI missing", "b": "AD missing"}
+    assert "nothing is ranked: no method has AD, AI on all images of the fullest rows" in board.notes
+    board.write(tmp_path)
+
+
+def test_the_rank_has_an_interval_and_equal_maps_share_it(tmp_path):
+    """`best` is far ahead; `one` and `other` differ by noise alone, so that each may be second or third."""
+    values = {"best": noise(1) * 0.1, "one": noise(2), "other": noise(2)[::-1] + 1e-4, "twin": noise(1) * 0.1}
+    board = board_of(rows_of(*values, twin="best"), scores_of(values), [DROP])
+    assert [(line.method.label, str(line.place)) for line in board.ranked] == [
+        ("best", "1 [1, 1]"), ("twin", "1 [1, 1]"), ("one", "2 [2, 3]"), ("other", "3 [2, 3]"),
+    ]  # fmt: skip
+    board.write(tmp_path)
+    assert [[row[name] for name in ("rank", "rank_low", "rank_high")] for row in records(tmp_path)][2] == ["2", "2", "3"]
+
+
+def test_a_complete_twin_stands_for_a_row_that_is_not():
+    scores = scores_of({"a": noise(1), "b": noise(2), "twin": noise(1)})
+    scores.loc[scores.method == "a", "AI"] = np.nan
+    board = board_of(rows_of("a", "b", "twin", twin="a"), scores)
+    assert {line.method.label for line in board.ranked} == {"b", "twin"}
+    assert [(line.method.label, line.not_ranked) for line in board.unranked] == [("a", "AI missing")]
+
+
+def test_under_ten_images_no_interval_of_any_kind(tmp_path):
+    values = {"grad-cam": noise(1, 9), "b": noise(2, 9)}
+    board = board_of(rows_of(*values), scores_of(values))
+    board.write(tmp_path)
+    ends = [value for row in records(tmp_path) for name, value in row.items() if name.endswith(("_low", "_high"))]
+    ends += [row[end] for row in records(tmp_path, "differences.csv") for end in ("low", "high")]
+    assert set(ends) == {""}
+    assert [str(line.place) for line in board.ranked] == ["1", "2"]
+    assert "[" not in "".join(board.text().partition("nothing is bold")[0])
+
+
+def test_a_control_wins_over_equal_images_only():
+    """On the ten images that it has, fake-cam is worse than grad-cam; its mean is lower, as those images are easy."""
+    easy = np.linspace(0.1, 1, 40)
+    scores = scores_of({"grad-cam": easy, "fake-cam": easy[:10] + 0.01})
+    assert scores.AD[scores.method == "fake-cam"].mean() < scores.AD[scores.method == "grad-cam"].mean()
+    rows = rows_of("grad-cam", controls=("fake-cam",))
+    assert "a control wins" not in " ".join(board_of(rows, scores).notes)
+    hard = scores_of({"grad-cam": easy[:10], "fake-cam": easy - 0.01})
+    assert (
+        "a control wins AD: fake-cam (54.0) beats every method over the 10 images of both: AD alone does not rank "
+        "explainers"
+    ) in board_of(rows, hard).notes
+
+
+def with_have(scores, *metrics):
+    return scores.assign(have=[[metric.tag for metric in metrics]] * len(scores))
+
+
+def test_values_without_a_finite_answer_are_counted_by_method_and_metric():
+    scores = with_have(scores_of({"alive": noise(1, 8), "half-dead": noise(2, 8)}), DROP, RISE)
+    scores.loc[(scores.method == "half-dead") & (scores.image < "0003"), ["AD", "AI"]] = np.nan
+    board = board_of(rows_of("alive", "half-dead"), scores)
+    assert "no value, since the network's answer is not finite: half-dead AD 3, AI 3 of 8 images" in board.notes
+    assert [(line.method.label, line.not_ranked) for line in board.unranked] == [
+        ("half-dead", "AD, AI on 5 of 8 images")
+    ]
+
+
+def test_a_column_without_any_value_says_why():
+    boxes = [replace(DROP, name=name, kind="map", needs="boxes") for name in ("EP", "F1")]
+    deletion = replace(DROP, name="D")
+    scores = with_have(scores_of({"a": noise(1, 8)}, EP=np.nan, F1=np.nan, AI=np.nan), DROP, deletion, *boxes)
+    notes = board_of(rows_of("a"), scores, [DROP, RISE, deletion, *boxes]).notes
+    assert "AI has no value: not computed yet" in notes
+    assert "D has no value: the network's answer is not finite on any image" in notes
+    assert "EP, F1 have no value: no image has object boxes" in notes
+
+
+def test_unmeasured_columns_take_no_room():
+    rows = [replace(row, seconds=None) for row in rows_of("a")]
+    board = board_of(rows, scores_of({"a": noise(1, 20)}))
+    assert board.header == ["method", "AD↓", "AI↑"]
+    assert "T:" not in " ".join(board.notes)

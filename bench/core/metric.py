@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -117,7 +118,9 @@ class Metric:
     scale: float = 100.0
     """The table shows scale × mean over images."""
     rate: bool = False
-    """Values are 0 or 1: Wilson instead of bootstrap interval."""
+    """Values are 0 or 1: Wilson's interval."""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    """Least and largest possible value, unscaled, as far as they are known; intervals never leave them."""
     by_correctness: bool = False
     """Also shown over rightly and wrongly classified images apart."""
     pool: Callable[[Any], float] | None = None

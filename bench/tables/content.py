@@ -51,6 +51,33 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A method's place by mean rank, 1 = best, and its 95 % interval over bootstrap resamples of the images."""
+
+    value: float = NAN
+    low: float = NAN
+    high: float = NAN
+
+    def __str__(self) -> str:
+        if not math.isfinite(self.value):
+            return "–"
+        interval = f" [{self.low:.0f}, {self.high:.0f}]" if math.isfinite(self.low) else ""
+        return f"{self.value:.0f}{interval}"
+
+
+@dataclass(frozen=True)
+class ControlWin:
+    """A control that lies before every method under a metric."""
+
+    control: str
+    value: float
+    """Over all its images, in the table's units."""
+    shared: int
+    """Images that it has in common with a method, at least."""
+    images: int
+
+
+@dataclass(frozen=True)
 class Line:
     """One method of the table."""
 
@@ -65,6 +92,9 @@ class Line:
     """Percent of the maps that are constant or not finite."""
     tied: float = NAN
     """Mean percent of a map's pixels that share their value with another."""
+    place: Place = Place()
+    not_ranked: str = ""
+    """Why a method stands below the line: `I, D missing; n = 20`."""
 
     @property
     def label(self) -> str:
@@ -105,11 +135,55 @@ class Content:
     """Skipped, failed or out of memory, whether control or not."""
     differences: list[Difference]
     notes: list[str]
+    unranked: list[Line] = field(default_factory=list)
+    """Methods below the line: a ranked metric or images are missing."""
+    ranked_by: list[Metric] = field(default_factory=list)
+    wins: Mapping[str, ControlWin] = field(default_factory=dict)
+    """By metric: the control that beats every method."""
+    absent: list[str] = field(default_factory=list)
+    """Sentences on what has no value."""
+
+    @property
+    def methods(self) -> list[Line]:
+        return self.ranked + self.unranked
+
+    @property
+    def lines(self) -> list[Line]:
+        return self.methods + self.controls
+
+    @property
+    def groups(self) -> list[tuple[str, list[Line]]]:
+        """The parts of the table from top to bottom, each with its heading; ranked methods need none."""
+        below: dict[str, list[Line]] = {}
+        for line in self.unranked:
+            below.setdefault(f"not ranked: {line.not_ranked}", []).append(line)
+        groups = [("", self.ranked), *below.items(), ("controls", self.controls)]
+        return [(heading, lines) for heading, lines in groups if lines]
+
+    @property
+    def placed(self) -> bool:
+        """Whether there is a rank to show."""
+        return any(math.isfinite(line.place.value) for line in self.ranked)
+
+    @property
+    def timed(self) -> bool:
+        return any(line.method.seconds for line in self.lines)
+
+    @property
+    def header(self) -> list[str]:
+        """Names of the columns that the written tables show."""
+        metrics = [metric.name + metric.arrow for metric in self.metrics]
+        return ["method", *(["rank"] if self.placed else []), *metrics, *(["T(s)"] if self.timed else [])]
+
+    def framed(self, line: Line, cells: list[str]) -> list[str]:
+        """A row under `header`: rank, the metrics' cells and the time, after the label."""
+        rank = [str(line.place)] if self.placed else []
+        return [*rank, *cells, *([line.time] if self.timed else [])]
 
     @property
     def images(self) -> int:
         """Images of the fullest row; a row with fewer is named under the table."""
-        return max((line.images for line in self.ranked + self.controls), default=0)
+        return max((line.images for line in self.lines), default=0)
 
     @property
     def subject(self) -> str:
@@ -136,20 +210,6 @@ class Content:
     def split(self) -> list[Metric]:
         """The metrics that are also shown over rightly and wrongly classified images."""
         return [metric for metric in self.metrics if metric.by_correctness]
-
-    def winning_control(self, metric: Metric) -> Line | None:
-        """The best control, where it lies strictly before every ranked method."""
-        sign = 1 if metric.better == "lower" else -1
-
-        def loss(line: Line) -> float:
-            value = sign * line.cells.get(metric.name, Cell()).value
-            return math.inf if math.isnan(value) else value
-
-        best = min(map(loss, self.ranked), default=math.inf)
-        if metric.better == "none" or best == math.inf:
-            return None
-        fair = (line for line in self.controls if not (metric.needs and line.method.sees_boxes))
-        return min((line for line in fair if loss(line) < best), key=loss, default=None)
 
     def cell(self, line: Line, metric: Metric) -> str:
         """`12.2 [11.0, 13.4]`, with `(n=50)` where fewer images stand behind it than behind its row."""

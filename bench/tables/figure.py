@@ -23,13 +23,14 @@ GAP = 0.7  # rows between methods and controls
 
 def draw(content: Content, path: Path) -> None:
     """A panel per metric, a line per method: dot, interval and value; confidence set in colour, controls in grey."""
-    lines = content.ranked + content.controls
-    parted = bool(content.ranked and content.controls)
-    heights = [i + GAP * (parted and i >= len(content.ranked)) for i in range(len(lines))]
-    rows = max(1.0, len(lines) + GAP * parted)
+    lines, heights, headings = content.lines, list[float](), dict[float, str]()
+    for i, (heading, part) in enumerate(content.groups):
+        top = len(heights) + GAP * (i + 1 if told(content.groups[0][0]) else i)
+        headings |= {top - (1 + GAP) / 2: heading} if told(heading) else {}
+        heights += [top + place for place in range(len(part))]
+    rows = max(1.0, heights[-1] + 1 if heights else 0.0)
     names = max((len(shown(line, content)) for line in lines), default=0)
-    timed = any(line.method.seconds for line in lines)
-    panels, labels = len(content.metrics) + timed, 0.45 + 0.088 * names
+    panels, labels = len(content.metrics) + content.timed, 0.45 + 0.088 * names
     width, height = max(16.0, labels + 2.0 * panels), TOP + ROW * rows + BOTTOM
     figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
@@ -48,6 +49,9 @@ def draw(content: Content, path: Path) -> None:
             seconds(axes, lines, heights)
         if i == 0:
             name(axes, [shown(line, content) for line in lines], lines, heights)
+            for height, text in headings.items():
+                axes.annotate(text, (0, height), (0, 0), ("figure pixels", "data"), "offset points", va="center",
+                              size=8.5, color=PALE, annotation_clip=False)  # fmt: skip
     legend(figure, content, width, height)
     figure.savefig(path, metadata={"Software": None})
 
@@ -64,8 +68,8 @@ def prepare(axes: Axes, heights: list[float], rows: float) -> None:
 
 
 def measure(axes: Axes, content: Content, metric: Metric, lines: list[Line], heights: list[float]) -> None:
-    winner = content.winning_control(metric)
-    heading(axes, f"{metric.name} {metric.arrow}", f"won by {winner.method.label}" if winner else metric.title)
+    win = content.wins.get(metric.name)
+    heading(axes, f"{metric.name} {metric.arrow}", f"won by {win.control}" if win else metric.title)
     cells = [line.cells.get(metric.name, Cell()) for line in lines]
     for line, cell, height in zip(lines, cells, heights, strict=True):
         colour = BEST if cell.best else PALE if line.method.control else INK
@@ -127,8 +131,14 @@ def heading(axes: Axes, text: str, title: str) -> None:
 
 
 def shown(line: Line, content: Content) -> str:
-    """The label, with the number of images where the row has fewer than the others."""
-    return line.label + (f" (n={line.images})" if line.images < content.images else "")
+    """The rank and the label, with the number of images where a control has fewer than the others."""
+    rank = f"{line.place}   " if content.placed and line in content.ranked else ""
+    return rank + line.label + (f" (n={line.images})" if line.images < content.images else "")
+
+
+def told(heading: str) -> bool:
+    """Whether a part's heading is written out; controls are known by their colour."""
+    return heading.startswith("not ranked")
 
 
 def name(axes: Axes, names: list[str], lines: list[Line], heights: list[float]) -> None:
@@ -139,7 +149,7 @@ def name(axes: Axes, names: list[str], lines: list[Line], heights: list[float]) 
 
 
 def legend(figure: Figure, content: Content, width: float, height: float) -> None:
-    best = any(cell.best for line in content.ranked for cell in line.cells.values())
+    best = any(cell.best for line in content.methods for cell in line.cells.values())
     entries = [
         ("dot and line: mean and 95 % interval over images", INK),
         *([("95 % model confidence set: may be the best", BEST)] if best else []),

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
 from bench.store import write_text
 from bench.tables import figure, notes, render_csv, render_latex, render_markdown, render_text
-from bench.tables.content import Cell, Content, Line, MethodRow
-from bench.tables.panel import Panel
+from bench.tables.absent import absent
+from bench.tables.content import Cell, Content, ControlWin, Line, MethodRow, Place
+from bench.tables.panel import Mask, Panel
+from bench.tables.ranking import ranking
 
 __all__ = ["Leaderboard", "MethodRow", "build_leaderboard"]
 
@@ -57,42 +58,63 @@ def build_leaderboard(
     """The leaderboard of `rows` from one row of scores per method × image.
 
     scores: columns method, image, right (boolean or NA), degenerate ("", "constant" or "non-finite"), tied (share of
-    the pixels), a float column per metric (unscaled, NaN where not computed) and `NAME_vector` for pooled metrics. The
+    the pixels), optionally have (the tags of the metrics that were computed), a float column per metric (unscaled, NaN where not computed) and `NAME_vector` for pooled metrics. The
     order of rows, of methods and of images does not matter. Raises ValueError when a method has an image twice.
     """
     done = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.label)
     labels = [row.label for row in done]
-    panels = [Panel.of(metric, labels, scores[scores.method.isin(labels)], seed) for metric in metrics]
-    cells = {panel.metric.name: panel.cells() for panel in panels}
-    leader = leaders(rows)
-    ranked = [row for row in done if not row.control]
-    contenders = [row.label for row in ranked if leader[row.label] == row.label]
-    for panel in panels:
-        best = panel.best(contenders)
-        cells[panel.metric.name] = {
-            label: dataclasses.replace(cell, best=leader.get(label) in best)
-            for label, cell in cells[panel.metric.name].items()
-        }
-    rank = mean_ranks(contenders, [panel.metric for panel in panels if panel.directed], cells)
-    ranked.sort(key=lambda row: (rank[leader[row.label]], leader[row.label], leader[row.label] != row.label, row.label))
+    scores = scores[scores.method.isin(labels)]
+    panels = [Panel.of(metric, labels, scores, seed) for metric in metrics]
+    methods = [row.label for row in done if not row.control]
+    order = ranking(panels, methods, held_images(scores, labels))
+    leader = leaders(rows, order.reasons)
+    contenders = [label for label in methods if leader[label] == label]
+    cells = {panel.metric.name: marked(panel, leader, contenders) for panel in panels}
+    places = order.places([label for label in contenders if label not in order.reasons])
 
+    def line(row: MethodRow) -> Line:
+        place = Place() if row.label in order.reasons else places.get(leader.get(row.label, ""), Place())
+        found = {name: by_label[row.label] for name, by_label in cells.items() if row.label in by_label}
+        return line_of(row, scores[scores.method == row.label], found, place, order.reasons.get(row.label, ""))
+
+    def rank(line: Line) -> tuple[float, str, bool, str]:
+        label, first = line.method.label, leader[line.method.label]
+        return (np.nan_to_num(line.place.value), first, first != label, label)
+
+    lines = [line(row) for row in done]
+    ranked = sorted((x for x in lines if not x.method.control and not x.not_ranked), key=rank)
+    unranked = sorted((x for x in lines if x.not_ranked), key=lambda x: (-x.images, x.not_ranked, *rank(x)))
     reference = leader.get(REFERENCE)
-    others = [row.label for row in ranked if row.label in contenders and row.label != reference]
+    others = [x.method.label for x in ranked + unranked if x.method.label in contenders]
+    others = [label for label in others if label != reference]
     board = Leaderboard(
         metrics=list(metrics),
         protocol=protocol,
         provenance=provenance,
-        ranked=[line(row, scores, cells) for row in ranked],
-        controls=[line(row, scores, cells) for row in done if row.control],
+        ranked=ranked,
+        unranked=unranked,
+        controls=[x for x in lines if x.method.control],
         unscored=[Line(row) for row in sorted(rows, key=lambda row: row.label) if row.status != "ok"],
         differences=[found for panel in panels for found in panel.differences(others, reference)] if reference else [],
         notes=[],
+        ranked_by=order.metrics,
+        wins=control_wins(panels, done),
+        absent=absent(scores, metrics),
     )
     return dataclasses.replace(board, notes=notes.notes(board))
 
 
-def leaders(rows: Sequence[MethodRow]) -> dict[str, str]:
-    """The row that stands for each ranked one in ranks and tests: the first ranked row whose maps are the same."""
+def held_images(scores: pd.DataFrame, labels: Sequence[str]) -> dict[str, Mask]:
+    """By label, which of all images (in the order of their ids) the row has."""
+    if scores.empty:
+        return {label: np.zeros(0, dtype=bool) for label in labels}
+    held = scores.pivot(index="image", columns="method", values="degenerate").sort_index().reindex(columns=labels)
+    return {label: held[label].notna().to_numpy() for label in labels}
+
+
+def leaders(rows: Sequence[MethodRow], incomplete: Collection[str]) -> dict[str, str]:
+    """The row that stands for each method in ranks and tests: the first one whose maps are the same, and rather one
+    that is not `incomplete`."""
     equal = {row.label: row.equal_to for row in rows if row.equal_to}
 
     def root(label: str) -> str:
@@ -103,34 +125,43 @@ def leaders(rows: Sequence[MethodRow]) -> dict[str, str]:
 
     groups: dict[str, str] = {}
     found = {}
-    for row in sorted(rows, key=lambda row: (root(row.label) != row.label, row.label)):
+    for row in sorted(rows, key=lambda row: (row.label in incomplete, root(row.label) != row.label, row.label)):
         if row.status == "ok" and not row.control:
             found[row.label] = groups.setdefault(root(row.label), row.label)
     return found
 
 
-def mean_ranks(methods: list[str], metrics: list[Metric], cells: Mapping[str, Mapping[str, Cell]]) -> dict[str, float]:
-    """Every method's rank, averaged over the metrics that it has and that have a direction; infinite without any."""
-    ranks: dict[str, list[float]] = {method: [] for method in methods}
-    for metric in metrics:
-        having = [method for method in methods if method in cells[metric.name]]
-        sign = 1 if metric.better == "lower" else -1
-        values = [sign * cells[metric.name][method].value for method in having]
-        for method, rank in zip(having, rankdata(values), strict=True):
-            ranks[method].append(float(rank))
-    return {method: float(np.mean(found)) if found else np.inf for method, found in ranks.items()}
+def marked(panel: Panel, leader: Mapping[str, str], contenders: Sequence[str]) -> dict[str, Cell]:
+    """The cells of a metric, with those in the confidence set marked."""
+    best = panel.best(contenders)
+    return {
+        label: dataclasses.replace(cell, best=leader.get(label) in best) for label, cell in panel.cells().items()
+    }
 
 
-def line(row: MethodRow, scores: pd.DataFrame, cells: Mapping[str, Mapping[str, Cell]]) -> Line:
-    own = scores[scores.method == row.label].sort_values("image")
+def control_wins(panels: Sequence[Panel], rows: Sequence[MethodRow]) -> dict[str, ControlWin]:
+    """By metric, the control that beats every method; one that sees the boxes wins no metric of them."""
+    methods = [row.label for row in rows if not row.control]
+    found = {}
+    for panel in panels:
+        fair = [row.label for row in rows if row.control and not (panel.metric.needs and row.sees_boxes)]
+        if win := panel.control_win(methods, fair):
+            found[panel.metric.name] = win
+    return found
+
+
+def line_of(row: MethodRow, own: pd.DataFrame, cells: Mapping[str, Cell], place: Place, not_ranked: str) -> Line:
     if own.empty:
-        return Line(row)
+        return Line(row, not_ranked=not_ranked)
+    own = own.sort_values("image")
     return Line(
         row,
-        {name: found[row.label] for name, found in cells.items() if row.label in found},
+        cells,
         images=len(own),
         right=int((own.right == True).sum()),  # noqa: E712 (NA is neither)
         wrong=int((own.right == False).sum()),  # noqa: E712
         degenerate=100 * float((own.degenerate != "").mean()),
         tied=100 * float(own.tied.mean()),
+        place=place,
+        not_ranked=not_ranked,
     )

@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 from bench.core.metric import Metric
-from bench.statistics import FLIPS, RESAMPLES
+from bench.statistics import FEWEST_FOR_INTERVAL, FLIPS, RESAMPLES
 from bench.tables.content import Cell, Content, number, plural
 from bench.tables.panel import FEWEST
 
@@ -16,9 +16,10 @@ def notes(content: Content) -> list[str]:
     directed = [metric for metric in content.metrics if metric.better != "none"]
     return [
         *([content.protocol.note] if content.protocol.note else []),
-        *(won for metric in directed if (won := control_wins(content, metric))),
+        *(control_wins(content, metric) for metric in directed if metric.name in content.wins),
+        *content.absent,
         *bold(content, directed),
-        *order(content, directed),
+        *order(content),
         *equal(content),
         *fewer(content),
         *learned(content),
@@ -29,12 +30,10 @@ def notes(content: Content) -> list[str]:
 
 
 def control_wins(content: Content, metric: Metric) -> str:
-    winner = content.winning_control(metric)
-    if winner is None:
-        return ""
-    value = number(winner.cells[metric.name].value, metric)
+    win = content.wins[metric.name]
+    images = f" over the {plural(win.shared, 'image')} of both" if win.shared < win.images else ""
     return (
-        f"a control wins {metric.name}: {winner.method.label} ({value}) beats every method: "
+        f"a control wins {metric.name}: {win.control} ({number(win.value, metric)}) beats every method{images}: "
         f"{metric.name} alone does not rank explainers"
     )
 
@@ -46,12 +45,12 @@ def bold(content: Content, directed: list[Metric]) -> list[str]:
             f"nothing is bold: {plural(content.images, 'image')} cannot tell methods apart; "
             f"the confidence set needs at least {FEWEST}"
         ]
-    cells = {metric.name: [line.cells.get(metric.name, Cell()) for line in content.ranked] for metric in directed}
+    cells = {metric.name: [line.cells.get(metric.name, Cell()) for line in content.methods] for metric in directed}
     bare = [name for name, found in cells.items() if not any(cell.best for cell in found)]
     few = sorted(
         {
             line.method.label
-            for line in content.ranked
+            for line in content.methods
             if any(0 < line.cells.get(metric.name, Cell()).n < FEWEST for metric in directed)
         }
     )
@@ -66,25 +65,31 @@ def bold(content: Content, directed: list[Metric]) -> list[str]:
     ]
 
 
-def order(content: Content, directed: list[Metric]) -> list[str]:
-    names = ", ".join(metric.name for metric in directed)
-    return [f"order of the rows: mean rank over {names}"] if directed and len(content.ranked) > 1 else []
+def order(content: Content) -> list[str]:
+    names = ", ".join(metric.name for metric in content.ranked_by)
+    if content.methods and content.ranked_by and not content.ranked:
+        return [f"nothing is ranked: no method has {names} on all images of the fullest rows"]
+    if not content.placed:
+        return []
+    resampled = any(math.isfinite(line.place.low) for line in content.ranked)
+    interval = f"; rank [95 % interval over {RESAMPLES} resamples of the images, the same for all methods and metrics]"
+    return [f"order of the rows: mean rank over {names}{interval if resampled else ''}"]
 
 
 def equal(content: Content) -> list[str]:
-    rows = [line.label for line in content.ranked if line.method.equal_to]
+    rows = [line.label for line in content.methods if line.method.equal_to]
     return [f"equal maps, counted once in ranks, tests and confidence sets: {', '.join(rows)}"] if rows else []
 
 
 def learned(content: Content) -> list[str]:
-    rows = [line.method for line in content.ranked if line.method.trained_on]
+    rows = [line.method for line in content.methods if line.method.trained_on]
     return [f"learned: {row.label}, trained on {row.trained_on}" for row in rows]
 
 
 def fewer(content: Content) -> list[str]:
     rows = [
         f"{line.method.label} ({line.images})"
-        for line in content.ranked + content.controls
+        for line in content.lines
         if line.images < content.images
     ]
     return [f"scored on fewer than {plural(content.images, 'image')}: {', '.join(rows)}"] if rows else []
@@ -93,23 +98,32 @@ def fewer(content: Content) -> list[str]:
 def degenerate(content: Content) -> str:
     rows = [
         f"{line.method.label} {line.degenerate:.1f} %"
-        for line in content.ranked + content.controls
+        for line in content.lines
         if line.degenerate > 0
     ]
     return f"degenerate maps (constant or not finite): {', '.join(rows) or 'none'}"
 
 
 def statistics(content: Content) -> str:
-    rates = [metric.name for metric in content.metrics if metric.rate]
-    text = f"intervals: 95 %, BCa bootstrap over images ({RESAMPLES} resamples)"
-    if rates:
-        text += f", Wilson for {', '.join(rates)}"
+    text = f"intervals: 95 %, {'; '.join(kinds(content.metrics))}; none under {FEWEST_FOR_INTERVAL} images"
     if content.differences:
         text += (
-            f"; differences: sign-flip permutation test over images (exact up to {int(math.log2(FLIPS))} images, "
+            f"; differences: Student's t, sign-flip permutation test over images (exact up to {int(math.log2(FLIPS))} images, "
             f"else {FLIPS} flips), Holm over the methods of a metric"
         )
-    return text + "; T: median over single images, quartiles in the CSV"
+    return text + ("; T: median over single images, quartiles in the CSV" if content.timed else "")
+
+
+def kinds(metrics: list[Metric]) -> list[str]:
+    """Which interval stands in which column."""
+    named = {
+        "Student's t with Hall's correction for skewness, on the arcsine scale for bounded metrics": [
+            metric.name for metric in metrics if not metric.rate and not metric.pool
+        ],
+        "Wilson": [metric.name for metric in metrics if metric.rate],
+        f"BCa bootstrap ({RESAMPLES} resamples)": [metric.name for metric in metrics if metric.pool],
+    }
+    return [f"{kind} ({', '.join(names)})" for kind, names in named.items() if names]
 
 
 def protocol(content: Content) -> str:

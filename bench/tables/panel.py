@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -18,14 +18,16 @@ from bench.statistics import (
     Pool,
     bca,
     confidence_set,
+    difference_interval,
     estimate,
     holm,
+    mean_interval,
     replicates,
     sign_flip,
     swap_test,
     wilson,
 )
-from bench.tables.content import Cell, Difference
+from bench.tables.content import Cell, ControlWin, Difference
 
 FEWEST = 100
 """With fewer images the confidence set would hold nearly every method, so nothing is bold."""
@@ -44,6 +46,8 @@ class Panel:
     right: Array
     """(n,) 1 or 0: image rightly classified or not; NaN when that is not known."""
     seed: int
+    _resampled: dict[tuple[bytes, int], Array] = field(default_factory=dict, compare=False, repr=False)
+    """Replicates drawn so far, by the images and the column."""
 
     @classmethod
     def of(cls, metric: Metric, methods: list[str], scores: pd.DataFrame, seed: int) -> Panel:
@@ -62,10 +66,18 @@ class Panel:
         finite = np.isfinite(self.values)
         return np.asarray(finite if finite.ndim == 2 else finite.all(2))
 
+    def among(self, methods: Collection[str]) -> Mask:
+        """(n,) images on which one of `methods` has a value."""
+        return np.asarray(self.present[:, self._columns(methods)].any(1))
+
     @property
     def pool(self) -> Pool | None:
         pool = self.metric.pool
         return (lambda vectors: float(pool(torch.from_numpy(vectors)))) if pool else None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (0.0, 1.0) if self.metric.rate else self.metric.bounds
 
     @property
     def directed(self) -> bool:
@@ -73,21 +85,51 @@ class Panel:
 
     def cells(self) -> dict[str, Cell]:
         """Every method's value, interval and split, by method; methods without any value are left out."""
-        cells = {}
-        for images, columns in same_images(self.present):
-            values = self.values[images][:, columns]
-            replicated = None if self.metric.rate else replicates(values, self.seed, self.pool)
-            for i, column in enumerate(columns):
-                low, high = self._interval(values[:, i], None if replicated is None else replicated[:, i])
-                cells[self.methods[column]] = Cell(
-                    value=self._scaled(values[:, i]),
-                    low=self.metric.scale * low,
-                    high=self.metric.scale * high,
-                    n=len(values),
-                    right=self._over(column, self.right == 1),
-                    wrong=self._over(column, self.right == 0),
-                )
-        return cells
+        return {
+            self.methods[column]: Cell(
+                value=self._scaled(values),
+                low=self.metric.scale * low,
+                high=self.metric.scale * high,
+                n=len(values),
+                right=self._over(column, self.right == 1),
+                wrong=self._over(column, self.right == 0),
+            )
+            for images, columns in same_images(self.present)
+            for column in map(int, columns)
+            for values in [np.ascontiguousarray(self.values[images, column])]
+            for low, high in [self._interval(values, images, column)]
+        }
+
+    def losses(self, methods: Sequence[str], images: Mask) -> tuple[Array, Array]:
+        """(m,) values of `methods` over `images`, lower = better, and their (RESAMPLES, m) replicates.
+
+        Every method has a value for each of `images`. Resamples are of all images of the panel, so that those of
+        different metrics belong together.
+        """
+        columns = self._columns(methods)
+        points = np.array([self._loss(column, images) for column in columns])
+        return points, self._sign * self._replicates(images, columns)
+
+    def control_win(self, methods: Sequence[str], controls: Sequence[str]) -> ControlWin | None:
+        """The best of the controls that lie strictly before every method, each two compared over the images of both.
+
+        None where a method and the control have no image in common.
+        """
+        columns = [column for column in self._columns(methods) if self.present[:, column].any()]
+        if not self.directed or not columns:
+            return None
+        wins = []
+        for control in self._columns(controls):
+            own = self.present[:, control]
+            shared = [own & self.present[:, column] for column in columns]
+            if all(
+                images.any() and self._loss(control, images) < self._loss(column, images)
+                for images, column in zip(shared, columns, strict=True)
+            ):
+                value = self._scaled(self.values[own, control])
+                win = ControlWin(self.methods[control], value, min(map(np.count_nonzero, shared)), int(own.sum()))
+                wins.append((self._loss(control, own), win))
+        return min(wins, key=lambda win: win[0])[1] if wins else None
 
     def best(self, methods: Sequence[str]) -> list[str]:
         """The 95 % model confidence set among `methods`, every two compared over the images of both.
@@ -101,16 +143,15 @@ class Panel:
             columns.remove(min(columns, key=lambda column: shared[column, column]))
         if len(columns) < 2:
             return []
-        sign, m = 1.0 if self.metric.better == "lower" else -1.0, len(columns)
+        m = len(columns)
         losses, replicated = np.zeros((m, m)), np.zeros((RESAMPLES, m, m))
         first, second = np.triu_indices(m, 1)
-        values, present = self.values[:, columns], self.present[:, columns]
+        present = self.present[:, columns]
         for images, pairs in same_images(present[:, first] & present[:, second]):
             i, j = first[pairs], second[pairs]
             used, position = np.unique([i, j], return_inverse=True)
             left, right = position.reshape(2, -1)
-            points = sign * np.array([estimate(values[images, column], self.pool) for column in used])
-            again = sign * replicates(values[:, used], self.seed, self.pool, images)
+            points, again = self.losses([self.methods[columns[column]] for column in used], images)
             losses[i, j], replicated[:, i, j] = points[left] - points[right], again[:, left] - again[:, right]
         kept = confidence_set(losses - losses.T, replicated - replicated.transpose(0, 2, 1))
         return [self.methods[column] for column, keep in zip(columns, kept, strict=True) if keep]
@@ -143,8 +184,9 @@ class Panel:
         pool, columns = self.pool, range(pairs.shape[1])
         if pool is None:
             values = pairs[..., 0] - pairs[..., 1]
-            replicated, p = replicates(values, self.seed), sign_flip(values, self.seed)
-            return [(estimate(values[:, i]), *bca(values[:, i], replicated[:, i]), float(p[i])) for i in columns]
+            reach, p = self.bounds[1] - self.bounds[0], sign_flip(values, self.seed)
+            ends = [difference_interval(values[:, i], reach) for i in columns]
+            return [(estimate(values[:, i]), *ends[i], float(p[i])) for i in columns]
 
         def contrast(pair: Array) -> float:
             return pool(np.ascontiguousarray(pair[:, 0])) - pool(np.ascontiguousarray(pair[:, 1]))
@@ -159,10 +201,29 @@ class Panel:
             for i in columns
         ]
 
-    def _interval(self, values: Array, replicated: Array | None) -> tuple[float, float]:
-        if replicated is None:
+    def _interval(self, values: Array, images: Mask, column: int) -> tuple[float, float]:
+        if self.metric.rate:
             return wilson(round(float(values.sum())), len(values))
-        return bca(values, replicated, self.pool)
+        if self.pool is None:
+            return mean_interval(values, self.bounds)
+        drawn = self._replicates(images, [column]) if images.all() else replicates(values[:, None], self.seed, self.pool)
+        return bca(values, drawn[:, 0], self.pool)
+
+    def _replicates(self, images: Mask, columns: Sequence[int]) -> Array:
+        """(RESAMPLES, m) replicates of the columns over `images`; ranks, confidence set and intervals share them."""
+        place = images.tobytes()
+        if new := [column for column in columns if (place, column) not in self._resampled]:
+            again = replicates(self.values[:, new], self.seed, self.pool, images)
+            self._resampled.update({(place, column): again[:, i] for i, column in enumerate(new)})
+        return np.stack([self._resampled[place, column] for column in columns], 1)
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.metric.better == "lower" else -1.0
+
+    def _loss(self, column: int, images: Mask) -> float:
+        """The value over `images`, lower = better."""
+        return self._sign * estimate(self.values[images, column], self.pool)
 
     def _scaled(self, values: Array) -> float:
         return self.metric.scale * estimate(values, self.pool)
@@ -171,7 +232,7 @@ class Panel:
         chosen = which & self.present[:, column]
         return self._scaled(self.values[chosen, column]) if self.metric.by_correctness and chosen.any() else np.nan
 
-    def _columns(self, methods: Sequence[str]) -> list[int]:
+    def _columns(self, methods: Collection[str]) -> list[int]:
         return [self.methods.index(method) for method in methods]
 
 

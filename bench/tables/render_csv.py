@@ -12,26 +12,15 @@ from bench.tables.content import Cell, Content, Difference, Line
 
 
 def leaderboard(content: Content) -> str:
-    """`method`, per metric NAME, NAME_low, NAME_high, NAME_n (and NAME_right, NAME_wrong), then time and status."""
+    """`method`, per metric NAME, NAME_low, NAME_high, NAME_n (and NAME_right, NAME_wrong), then time, status and rank; `not_ranked`
+    says why a method has no rank."""
     names = [metric.name for metric in content.metrics]
     split = [metric.name for metric in content.split]
     header = ["method", *(name + suffix for name in names for suffix in ("", "_low", "_high", "_n"))]
     header += [name + suffix for name in split for suffix in ("_right", "_wrong")]
-    header += [
-        "T_s",
-        "T_low",
-        "T_high",
-        "passes",
-        "images",
-        "degenerate",
-        "tied",
-        "control",
-        "equal_to",
-        "trained_on",
-        "status",
-    ]
-    header += ["reason"]
-    return table(header, (record(line, names, split) for line in content.ranked + content.controls + content.unscored))
+    header += ["T_s", "T_low", "T_high", "passes", "images", "degenerate", "tied", "control", "equal_to", "trained_on",
+               "status", "reason", "rank", "rank_low", "rank_high", "not_ranked"]  # fmt: skip
+    return table(header, (record(line, names, split) for line in content.lines + content.unscored))
 
 
 def differences(content: Content) -> str:
@@ -48,6 +37,7 @@ def record(line: Line, names: Sequence[str], split: Sequence[str]) -> list[objec
         *(value for cell in halves for value in (cell.right, cell.wrong)),
         *(row.seconds, row.seconds_low, row.seconds_high, row.passes),
         *(line.images, line.degenerate, line.tied, row.control, row.equal_to, row.trained_on, row.status, row.reason),
+        *(line.place.value, line.place.low, line.place.high, line.not_ranked),
     ]
 
 

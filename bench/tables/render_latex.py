@@ -17,8 +17,7 @@ SPECIAL = {
 
 def leaderboard(content: Content) -> str:
     """A `table*` environment: caption, booktabs rules, controls under a rule of their own, notes in small print."""
-    columns = "l" + "r" * (len(content.metrics) + 1)
-    header = ["method", *(metric.name + metric.arrow for metric in content.metrics), "T(s)"]
+    columns = "l" + "r" * (len(content.header) - 1)
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table*}",
@@ -26,11 +25,8 @@ def leaderboard(content: Content) -> str:
         rf"\caption{{{escape(content.title)}.}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        row(map(escape, header)),
-        r"\midrule",
-        *(record(content, line) for line in content.ranked),
-        *([r"\midrule"] if content.ranked and content.controls else []),
-        *(record(content, line) for line in content.controls),
+        row(map(escape, content.header)),
+        *(text for heading, lines in content.groups for text in group(content, heading, lines)),
         r"\bottomrule",
         r"\end{tabular}",
         r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize",
@@ -43,6 +39,13 @@ def leaderboard(content: Content) -> str:
     return "\n".join(lines) + "\n"
 
 
+def group(content: Content, heading: str, lines: Iterable[Line]) -> list[str]:
+    """A part of the table under a rule of its own; what is not ranked says why, controls need no heading."""
+    width = len(content.header)
+    told = [rf"\multicolumn{{{width}}}{{l}}{{\footnotesize {escape(heading)}}} \\"] if "not ranked" in heading else []
+    return [r"\midrule", *told, *(record(content, line) for line in lines)]
+
+
 def record(content: Content, line: Line) -> str:
     cells = []
     for metric in content.metrics:
@@ -50,7 +53,7 @@ def record(content: Content, line: Line) -> str:
         value = escape(value)
         shown = rf"\textbf{{{value}}}" if line.cells.get(metric.name, Cell()).best else value
         cells.append(shown + (rf" {{\scriptsize {escape(interval)}}}" if space else ""))
-    return row([escape(line.label), *cells, escape(line.time)])
+    return row([escape(line.label), *content.framed(line, cells)])
 
 
 def row(cells: Iterable[str]) -> str:

@@ -19,12 +19,12 @@ def leaderboard(content: Content) -> str:
 
 
 def ranking(content: Content) -> list[str]:
-    header = ["method", *(metric.name + metric.arrow for metric in content.metrics), "T(s)"]
-    blank = [""] * (len(header) - 1)
-    rows = [record(content, line) for line in content.ranked]
-    if content.controls:
-        rows += [["*controls*", *blank], *(record(content, line) for line in content.controls)]
-    return [table(header, rows)]
+    blank = [""] * (len(content.header) - 1)
+    rows = []
+    for heading, lines in content.groups:
+        rows += [[f"*{escape(heading)}*", *blank]] if heading else []
+        rows += [record(content, line) for line in lines]
+    return [table(content.header, rows)]
 
 
 def record(content: Content, line: Line) -> list[str]:
@@ -32,7 +32,7 @@ def record(content: Content, line: Line) -> list[str]:
         f"**{content.cell(line, metric)}**" if line.cells.get(metric.name, Cell()).best else content.cell(line, metric)
         for metric in content.metrics
     ]
-    return [escape(line.label), *cells, line.time]
+    return [escape(line.label), *content.framed(line, cells)]
 
 
 def unscored(content: Content) -> list[str]:
@@ -60,7 +60,7 @@ def contrast(found: Difference | None, metric: Metric) -> str:
 
 
 def right_wrong(content: Content) -> list[str]:
-    lines = [line for line in content.ranked + content.controls if line.right + line.wrong]
+    lines = [line for line in content.lines if line.right + line.wrong]
     if not content.split or not lines:
         return []
     names = [metric.name + metric.arrow for metric in content.split]
