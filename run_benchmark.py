@@ -2,7 +2,7 @@
 
 import sys
 
-from cambench import main
+from bench.start import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import logging
 import re
 import shlex
@@ -20,6 +21,7 @@ import torch
 from bench.batch import find_batch
 from bench.classifiers import DEFAULT, load_classifier
 from bench.classifiers.facts import read_classes
+from bench.console import tolerant_console
 from bench.core.classifier import CLASSIFIERS, Classifier
 from bench.core.dataset import DATASETS, Dataset, load_dataset
 from bench.core.errors import UsageError, on_interrupt
@@ -29,6 +31,7 @@ from bench.core.output import OUTPUTS
 from bench.core.precision import Precision
 from bench.core.protocols import Protocol, protocol
 from bench.core.registry import load_file, split_list, suggest
+from bench.core.seeds import content_hash
 from bench.engine import choose_engine
 from bench.judge import Judge
 from bench.listing import listing
@@ -36,7 +39,7 @@ from bench.paper.geometry import is_geometry
 from bench.paper.run import Asked, run_table
 from bench.paper.tables import PaperTable, load_table
 from bench.process import prepare_process
-from bench.provenance import described
+from bench.provenance import described, root_digest
 from bench.request import Request
 from bench.run import run
 from bench.select_sources import choose_sources
@@ -230,9 +233,32 @@ def table_request(args: argparse.Namespace, command: str) -> tuple[PaperTable, A
     return table, Asked(request, out, args.model, methods, metrics, boxes)
 
 
+LONGEST = 200
+"""Bytes of a results folder's name; file systems allow 255."""
+
+
 def folder(*parts: str) -> str:
-    """The name of a results folder: MODEL-DATA-PROTOCOL."""
-    return re.sub(r"[^\w.+-]+", "_", "-".join(parts)).strip("_")
+    """The name of a results folder, MODEL-DATA-PROTOCOL with what else tells runs apart; it never begins with a dot."""
+    name = re.sub(r"[^\w.+-]+", "_", "-".join(parts)).strip("_.-")
+    if len(name.encode()) <= LONGEST:
+        return name
+    return name.encode()[: LONGEST - 9].decode(errors="ignore") + "-" + content_hash(name)[:8]
+
+
+def default_out(args: argparse.Namespace, classifier: Classifier, dataset: Dataset, chosen: Protocol) -> Path:
+    """The results folder of a command that names none: a layer that was asked for and the data's own folder are in its
+    name; a folder of results on other data of the same name is left alone."""
+    layer = [classifier.layer] if args.layer else []
+    place = [dataset.root.resolve().name] if dataset.root and dataset.name.startswith("folder") else []
+    out = Path("results") / folder(classifier.name, *layer, dataset.name, *place, chosen.name)
+    if dataset.root:
+        try:
+            there = json.loads((out / "run.json").read_text(encoding="utf-8")).get("data root sha256")
+        except (OSError, ValueError, AttributeError):
+            there = None
+        if there not in (None, digest := root_digest(dataset.root)):
+            return out.with_name(folder(out.name, digest))
+    return out
 
 
 def build_request(args: argparse.Namespace, command: str) -> Request:
@@ -271,10 +297,10 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     check_labels(dataset, classifier, chosen)
     remarks: list[str] = []
     sources = choose_sources(args.methods, protocol=chosen, controls=not args.no_controls, maps=args.maps)
-    name = folder(classifier.name, dataset.name, chosen.name)
+    out = args.out.expanduser() if args.out else default_out(args, classifier, dataset, chosen)
     return Request(
         classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics, sources=sources,
-        out=args.out or Path("results") / name, limit=args.limit, skip=args.skip, judge=judge, seed=args.seed,
+        out=out, limit=args.limit, skip=args.skip, judge=judge, seed=args.seed,
         batch=args.batch_size, timing=timing, force=args.force, compute=not args.stored, command=command, engine=engine,
         remarks=tuple(remarks),
     )  # fmt: skip
@@ -298,7 +324,22 @@ def load_plugins(files: Sequence[str]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0 all ok or skipped, 1 some method failed, 2 usage or something missing, 130
     interrupted."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    with tolerant_console():
+        try:
+            return command_line(list(sys.argv[1:] if argv is None else argv))
+        except UsageError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return USAGE
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            print(f"error: {error.strerror or error}{where}", file=sys.stderr)
+            return USAGE
+        except KeyboardInterrupt:
+            print("interrupted; what is finished is stored, and the same command resumes from here", file=sys.stderr)
+            return INTERRUPTED
+
+
+def command_line(argv: list[str]) -> int:
     args = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.DEBUG if args.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
@@ -306,17 +347,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_process()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        load_plugins(args.plugin)
-        if args.list:
-            print(listing())
-            return OK
-        command = shlex.join(["run_benchmark.py", *argv])
-        failed = run_table(*table_request(args, command)) if args.table else run(build_request(args, command))
-        return FAILED if failed else OK
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USAGE
-    except KeyboardInterrupt:
-        print("interrupted; what is finished is stored, the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
+    load_plugins(args.plugin)
+    if args.list:
+        print(listing())
+        return OK
+    command = shlex.join(["run_benchmark.py", *argv])
+    failed = run_table(*table_request(args, command)) if args.table else run(build_request(args, command))
+    return FAILED if failed else OK

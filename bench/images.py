@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -34,8 +35,15 @@ class Images:
         """What a reader of the table must know about the images; printed under it."""
         self.ids = self.table.id.tolist()
         self.has_boxes = any(self.samples[image].boxes for image in self.ids)
-        listed = self.table.drop(columns="problem").assign(file=[self.file(image) for image in self.ids])
-        write_atomic(request.out / "images.csv", lambda path: listed.to_csv(path, index=False))
+
+    @property
+    def listed(self) -> pd.DataFrame:
+        """The list of images as a table's folder has it."""
+        return self.table.drop(columns="problem").assign(file=[self.file(image) for image in self.ids])
+
+    def write(self, folder: Path) -> None:
+        """`images.csv`: the image set, with digests."""
+        write_atomic(folder / "images.csv", lambda path: self.listed.to_csv(path, index=False))
 
     def file(self, image: str) -> str:
         """An image's path below the data set's root, so that the list of images holds on another machine."""

@@ -39,6 +39,11 @@ def own_version() -> str:
     return f"{version} ({commit.stdout.strip()}{'+' if edited.stdout.strip() else ''})"
 
 
+def root_digest(root: Path) -> str:
+    """Tells data folders of one name apart, without a path of this machine."""
+    return content_hash(root.expanduser().resolve())[:12]
+
+
 def judge_facts(judge: Judge | None) -> dict[str, Any]:
     if judge is None:
         return {}
@@ -79,6 +84,8 @@ def provenance(request: Request, images: Images) -> dict[str, Any]:
         "output": net.output.name,
         **judge_facts(request.judge),
         "data": request.dataset.name,
+        **({"data root sha256": root_digest(request.dataset.root)} if request.dataset.root else {}),
+        "protocol": request.protocol.name,
         "images": len(digests),
         **({"images skipped": request.skip} if request.skip else {}),
         "images sha256": content_hash(*sorted(digests)),

@@ -13,10 +13,12 @@ from bench.equal import equal_rows
 from bench.images import Images
 from bench.provenance import provenance
 from bench.request import Request
-from bench.store import Store, write_atomic
+from bench.store import Store
 from bench.tables.leaderboard import REFERENCE, Leaderboard, MethodRow, build_leaderboard
-from bench.timing import stored_timings
+from bench.timing import device_name, stored_timings
 
+OPTIONAL = ("label", "right", "target", "p", "degenerate", "tied", "maps_file")
+"""Columns that readers name and that a row may lack."""
 ENDS = ("", "_vector")
 """What a row holds of a metric: its value and, for curves and pooled metrics, the vector behind it."""
 
@@ -45,13 +47,13 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
             part = stored.loc[stored.index.intersection(list(keys))]
             parts.append(part.assign(method=source.label, image=[keys[key] for key in part.index]))
     if not parts:
-        return pd.DataFrame({"key": [], "method": [], "image": []})
+        return pd.DataFrame({name: [] for name in ("key", "method", "image", *OPTIONAL)})
     scores = pd.concat(parts).rename(columns={m.column + end: m.name + end for m in request.metrics for end in ENDS})
     for metric in request.metrics:
         if metric.name in scores:
             current = np.array([metric.tag in have for have in scores.have])
             scores[metric.name] = scores[metric.name].where(current)
-    return scores.reset_index()
+    return scores.reindex(columns=scores.columns.union(OPTIONAL, sort=False)).reset_index()
 
 
 def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[str, Outcome]) -> Leaderboard:
@@ -63,6 +65,7 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
     orders = {s.label: request.setting.order(s) for s in named_first if outcomes[s.label].status == "ok"}
     equal = equal_rows(store, scores, orders, request.classifier.input_size, [m.name for m in request.metrics])
     timings = stored_timings(request, store, [s for s in request.sources if outcomes[s.label].status == "ok"])
+    here = device_name(request.classifier.device)
     single = {row.method: row for row in timings[timings.batch == 1].itertuples()} if len(timings) else {}
     rows = []
     for source in request.sources:
@@ -73,10 +76,9 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
                 facts["trained_on"] = f"{learned.trained_on}; {learned.cost}"
             if timing := single.get(source.label):
                 facts |= {name: getattr(timing, name) for name in ("seconds", "seconds_low", "seconds_high")}
+                facts["timed_on"] = "" if timing.device == here else timing.device
         rows.append(MethodRow(source.label, source.control, outcome.status, outcome.reason,
                               equal.get(source.label), sees_boxes=source.sees_boxes, **facts))  # fmt: skip
-    if len(timings):
-        write_atomic(request.out / "timing.csv", lambda path: timings.to_csv(path, index=False))
     facts = provenance(request, images)
     accuracy = Accuracy.of(scores, request.classifier.num_classes)
     if accuracy:

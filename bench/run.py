@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,8 +26,11 @@ from bench.images import Images
 from bench.request import Request
 from bench.results import Outcome, leaderboard
 from bench.sources import Item, Source
-from bench.store import Store, missing, write_json
-from bench.timing import time_sources
+from bench.store import Store, missing, write_atomic, write_json
+from bench.tables import render_csv
+from bench.tables.leaderboard import Leaderboard
+from bench.timing import stored_timings, time_sources
+from bench.view import destination, held
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +39,26 @@ log = logging.getLogger(__name__)
 class Finished:
     """A request carried out: its images, its store and what became of each source."""
 
+    request: Request
     images: Images
     store: Store
     outcomes: dict[str, Outcome]
     budget: Budget | None = None
     lost: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """By source and metric: why a column, or the timing, was lost."""
+
+    computed: bool = False
+    """Whether something was computed that was not stored before."""
+
+    @property
+    def scored(self) -> list[Source]:
+        return [source for source in self.request.sources if self.outcomes[source.label].status == "ok"]
+
+    def destination(self, table: Leaderboard) -> Path:
+        """The folder for the run's table."""
+        rows = pd.read_csv(io.StringIO(render_csv.leaderboard(table)))
+        extent = held(rows, self.images.listed, dict(table.provenance))
+        return destination(self.request.out, extent, self.computed or self.request.force)
 
     @property
     def failed(self) -> bool:
@@ -60,9 +79,16 @@ def run(request: Request) -> bool:
     finished = carry_out(request)
     table = stated(leaderboard(request, finished.images, finished.store, finished.outcomes), finished.budget)
     table = replace(table, notes=[*finished.remarks, *table.notes])
-    table.write(request.out)
-    write_json(request.out / "run.json", dict(table.provenance) | facts(finished.budget))
+    out = finished.destination(table)
+    table.write(out)
+    finished.images.write(out)
+    timings = stored_timings(request, finished.store, finished.scored)
+    if len(timings):
+        write_atomic(out / "timing.csv", lambda path: timings.to_csv(path, index=False))
+    write_json(out / "run.json", dict(table.provenance) | facts(finished.budget))
     print(table.text())
+    if out != request.out:
+        print(f"this table is in {out}; {request.out} keeps a fuller one")
     return finished.failed
 
 
@@ -72,16 +98,17 @@ def carry_out(request: Request) -> Finished:
     budget = error_budget(request, images, store)
     outcomes = {source.label: applicable(source, request, images) for source in request.sources}
     lost: dict[tuple[str, str], str] = {}
+    computed = False
     active = [source for source in request.sources if outcomes[source.label].status == "ok"]
     if request.compute:
         state = State(request, images, store, outcomes, lost)
-        state.compute(active)
+        computed = state.compute(active)
         active = [source for source in active if outcomes[source.label].status == "ok"]
         if request.timing:
             first = images.table.iloc[: max(request.batch, 20)]
             failed = time_sources(state.worker.setting, request, store, active, lambda: state.load(first))
             lost |= {(label, "T"): why for label, why in failed.items()}
-    return Finished(images, store, outcomes, budget, lost)
+    return Finished(request, images, store, outcomes, budget, lost, computed)
 
 
 def applicable(source: Source, request: Request, images: Images) -> Outcome:
@@ -122,8 +149,8 @@ class State:
     ended: dict[str, int] = field(default_factory=dict)
     """Label of a source that failed, to the chunk on which it did."""
 
-    def compute(self, sources: Sequence[Source]) -> None:
-        """Every unit that adds something, by the request's engine."""
+    def compute(self, sources: Sequence[Source]) -> bool:
+        """Every unit that adds something, by the request's engine; whether there was any."""
         request = self.request
         if not request.force:
             self.log_probabilities.update(self.store.rows("clean").get("log_probabilities", {}))
@@ -133,7 +160,7 @@ class State:
         print(estimate(request, sources, {label: len(keys) for label, keys in gaps.items()}), flush=True)
         units = list(self.units(sources, gaps))
         if not units:
-            return
+            return False
         engine = request.engine or LocalEngine()
         with (
             tqdm(total=sum(map(len, gaps.values())), unit="map", dynamic_ncols=True) as bar,
@@ -147,6 +174,7 @@ class State:
                 else:
                     self.end(unit, answer)
                 bar.update(len(gaps[unit.source].keys() & set(unit.keys)))
+        return True
 
     def units(self, sources: Sequence[Source], gaps: Mapping[str, Mapping[str, set[str]]]) -> Iterator[Unit]:
         """Chunk by chunk, every source of which a row lacks a metric: `gaps` has the lacking metrics' tags, by source

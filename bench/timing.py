@@ -93,12 +93,13 @@ def time_source(
     return rows
 
 
-def timing_key(request: Request, source: Source, batch: int) -> str:
-    """Key of a timing: explainer, classifier, batch and the device it was taken on; never merged across machines."""
+def timing_key(request: Request, source: Source, batch: int, device: str = "") -> str:
+    """Key of a timing: explainer, classifier, batch and the device it was taken on (this one unless another is named);
+    never merged across machines."""
     net = request.classifier
     learned = source.learned(net)
     return content_hash("timing", source.key(""), net.name, net.digest, net.layer, net.dtype, net.input_size, batch,
-                        device_name(net.device), torch.__version__, *net.scoring_key,
+                        device or device_name(net.device), torch.__version__, *net.scoring_key,
                         *([learned.digest] if learned else []))  # fmt: skip
 
 
@@ -139,8 +140,18 @@ def time_sources(
 
 
 def stored_timings(request: Request, store: Store, sources: Sequence[Source]) -> pd.DataFrame:
-    """The stored timings of explainers on this device, a row per explainer and batch size."""
-    explainers = [source for source in sources if isinstance(source, ExplainerSource)]
-    keys = [timing_key(request, source, batch) for source in explainers for batch in dict.fromkeys((1, request.batch))]
+    """The stored timings of explainers, a row per explainer and batch size: of this device, or, where it has none, of
+    the one that has been asked last."""
     frame = store.rows("timing")
-    return frame.loc[[key for key in keys if key in frame.index]].drop(columns=["have", "schema"], errors="ignore")
+    if not len(frame):
+        return frame
+    here = device_name(request.classifier.device)
+    order = frame.sort_values("stored_at", ascending=False) if "stored_at" in frame else frame
+    devices = [here, *(name for name in order.device.dropna().unique() if name != here)]
+    found = []
+    for source in sources:
+        if isinstance(source, ExplainerSource):
+            for batch in dict.fromkeys((1, request.batch)):
+                keys = (timing_key(request, source, batch, device) for device in devices)
+                found += [key for key in keys if key in frame.index][:1]
+    return frame.loc[found].drop(columns=["have", "schema", "stored_at"], errors="ignore")

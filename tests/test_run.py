@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bench.core.errors import Interrupted
 from cambench import main
 
 ROOT = Path(__file__).parents[1]
@@ -177,7 +178,38 @@ def test_adding_a_method_or_a_metric_computes_only_what_is_new(photos, tmp_path)
 def test_a_table_shows_what_was_asked_not_all_that_is_stored(photos, tmp_path):
     assert main(command(photos, tmp_path, "--no-controls", methods="grad-cam,cam")) == 0
     assert main(command(photos, tmp_path, "--no-controls", methods="cam")) == 0
-    assert list(table(tmp_path).index) == ["cam"]
+    assert list(table(view(tmp_path)).index) == ["cam"]
+
+
+def view(out: Path) -> Path:
+    """The one view beside a fuller table."""
+    (found,) = (out / "views").iterdir()
+    return found
+
+
+def test_a_view_never_takes_the_place_of_a_fuller_table(photos, finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    before = files(folder)
+    assert main(command(photos, folder, "--stored", "--limit", "5", methods="cam")) == 0
+    assert files(folder) == before
+    assert len(pd.read_csv(view(folder) / "images.csv")) == 5
+    assert main(command(photos, folder, methods=f"{CHEAP},eigen-cam")) == 0  # computes something: takes its place
+    assert "eigen-cam" in table(folder).index
+
+
+def test_a_flat_folder_without_labels_has_a_table(photos, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for file in sorted(photos.rglob("*.png"))[:3]:
+        shutil.copy(file, flat / f"{file.parent.name}-{file.name}")
+    out = tmp_path / "out"
+    assert main(command(flat, out)) == 0
+    whole = table(out)
+    assert whole.loc["grad-cam", "AD"] >= 0
+    assert main(command(flat, out, "--stored")) == 0
+    assert table(out).equals(whole)
+    assert main(command(flat, tmp_path / "empty", "--stored")) == 0
 
 
 def test_stored_rows_alone_make_a_table(photos, finished, tmp_path):
@@ -188,7 +220,7 @@ def test_stored_rows_alone_make_a_table(photos, finished, tmp_path):
     arguments[arguments.index(str(finished))] = str(folder)
     assert main(arguments) == 0
     assert sorted((finished / "scores").iterdir()) == before
-    frame, whole = table(folder), table(finished)
+    frame, whole = table(view(folder)), table(finished)
     assert frame.loc["grad-cam", "AD"] == whole.loc["grad-cam", "AD"]
     assert frame.loc["eigen-cam", ["status", "reason"]].tolist() == ["skipped", "nothing is stored yet"]
 
@@ -220,7 +252,7 @@ def test_batch_size_and_order_do_not_change_a_result(photos, finished, tmp_path)
 def test_kill_and_resume_gives_the_same_bytes(photos, finished, tmp_path_factory):
     out = tmp_path_factory.mktemp("killed")
     arguments = [sys.executable, str(ROOT / "run_benchmark.py"), *command(photos, out)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # as in this process
     process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 120
     while len(list(out.glob("scores/*.parquet"))) < 3 and time.time() < deadline and process.poll() is None:
@@ -441,7 +473,7 @@ def test_an_interrupt_keeps_what_is_finished(photos, tmp_path, monkeypatch, caps
     def interrupted(*arguments):
         calls.append(1)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            raise Interrupted
         return real(*arguments)
 
     monkeypatch.setattr(worker, "evaluate", interrupted)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from bench.core.errors import UsageError, reason
 
@@ -34,7 +34,7 @@ def refuse_unusable(net: nn.Module, name: str) -> None:
             raise UsageError(
                 f"{name} is quantised ({path or kind.__name__}), so it has no gradients; give the net in floating point"
             )
-    if any(isinstance(tensor, UninitializedTensorMixin) for tensor in [*net.parameters(), *net.buffers()]):
+    if any(is_lazy(tensor) for tensor in [*net.parameters(), *net.buffers()]):
         raise UsageError(f"{name} has lazy layers without weights; run it on an image, or load weights, in its file")
 
 

@@ -15,6 +15,7 @@ def measure(request: Request) -> Measured:
     """Compute what is not stored yet, and the statistics of all of it; T is the median of the timing pass with its
     quartiles."""
     finished = carry_out(request)
+    finished.images.write(request.out)
     scores = asked_rows(request, finished.images, finished.store, finished.outcomes)
     why = {
         label: f"{outcome.status}: {outcome.reason}" for label, outcome in finished.outcomes.items() if outcome.reason

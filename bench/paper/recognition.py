@@ -34,7 +34,8 @@ def measure(request: Request) -> Measured:
     """Acc_top1: percent of the images whose most probable class is the label, with its Wilson interval; GFLOPs;
     params_M: 10⁶ parameters."""
     images, net = Images(request), request.classifier
-    state = State(request, images, Store(request.out), {})
+    images.write(request.out)
+    state = State(request, images, Store(request.out), {}, {})
     rows = state.store.rows("clean")
     state.log_probabilities.update(rows.get("log_probabilities", {}))
     right: list[bool] = []

@@ -28,6 +28,8 @@ class MethodRow:
     """Median for a batch of one image, with quartiles."""
     seconds_low: float | None = None
     seconds_high: float | None = None
+    timed_on: str = ""
+    """Another device than this one, where the time was taken there."""
     passes: str = ""
     trained_on: str = ""
     """For learned explainers: the images and the cost of the training."""
@@ -103,7 +105,7 @@ class Line:
 
     @property
     def time(self) -> str:
-        return three_digits(self.method.seconds)
+        return three_digits(self.method.seconds) + ("†" if self.method.timed_on else "")
 
 
 @dataclass(frozen=True)

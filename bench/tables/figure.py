@@ -53,7 +53,7 @@ def draw(content: Content, path: Path) -> None:
                 axes.annotate(text, (0, height), (0, 0), ("figure pixels", "data"), "offset points", va="center",
                               size=8.5, color=PALE, annotation_clip=False)  # fmt: skip
     legend(figure, content, width, height)
-    figure.savefig(path, metadata={"Software": None})
+    figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def prepare(axes: Axes, heights: list[float], rows: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
-from bench.store import write_text
+from bench.store import write_atomic, write_text
 from bench.tables import figure, notes, render_csv, render_latex, render_markdown, render_text
 from bench.tables.absent import absent
 from bench.tables.content import Cell, Content, ControlWin, Line, MethodRow, Place
@@ -31,7 +32,6 @@ class Leaderboard(Content):
     def write(self, folder: Path) -> None:
         """`leaderboard.csv|md|tex`, `differences.csv` and `figures/leaderboard.png`; the same scores give the same
         bytes."""
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
         texts = {
             "leaderboard.csv": render_csv.leaderboard(self),
             "differences.csv": render_csv.differences(self),
@@ -40,7 +40,7 @@ class Leaderboard(Content):
         }
         for name, text in texts.items():
             write_text(folder / name, text)
-        figure.draw(self, folder / "figures" / "leaderboard.png")
+        write_atomic(folder / "figures" / "leaderboard.png", partial(figure.draw, self))
 
     def text(self) -> str:
         """The table for a terminal."""
@@ -58,7 +58,8 @@ def build_leaderboard(
     """The leaderboard of `rows` from one row of scores per method × image.
 
     scores: columns method, image, right (boolean or NA), degenerate ("", "constant" or "non-finite"), tied (share of
-    the pixels), optionally have (the tags of the metrics that were computed), a float column per metric (unscaled, NaN where not computed) and `NAME_vector` for pooled metrics. The
+    the pixels), optionally have (the tags of the metrics that were computed), a float column per metric (unscaled,
+    NaN where not computed) and `NAME_vector` for pooled metrics. The
     order of rows, of methods and of images does not matter. Raises ValueError when a method has an image twice.
     """
     done = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.label)

@@ -23,6 +23,7 @@ def notes(content: Content) -> list[str]:
         *equal(content),
         *fewer(content),
         *learned(content),
+        *timed_elsewhere(content),
         degenerate(content),
         statistics(content),
         protocol(content),
@@ -81,6 +82,11 @@ def equal(content: Content) -> list[str]:
     return [f"equal maps, counted once in ranks, tests and confidence sets: {', '.join(rows)}"] if rows else []
 
 
+def timed_elsewhere(content: Content) -> list[str]:
+    devices = dict.fromkeys(line.method.timed_on for line in content.lines if line.method.timed_on)
+    return [f"† time measured on {', '.join(devices)}"] if devices else []
+
+
 def learned(content: Content) -> list[str]:
     rows = [line.method for line in content.methods if line.method.trained_on]
     return [f"learned: {row.label}, trained on {row.trained_on}" for row in rows]
@@ -108,7 +114,8 @@ def statistics(content: Content) -> str:
     text = f"intervals: 95 %, {'; '.join(kinds(content.metrics))}; none under {FEWEST_FOR_INTERVAL} images"
     if content.differences:
         text += (
-            f"; differences: Student's t, sign-flip permutation test over images (exact up to {int(math.log2(FLIPS))} images, "
+            "; differences: Student's t, sign-flip permutation test over images "
+            f"(exact up to {int(math.log2(FLIPS))} images, "
             f"else {FLIPS} flips), Holm over the methods of a metric"
         )
     return text + ("; T: median over single images, quartiles in the CSV" if content.timed else "")
