@@ -30,16 +30,23 @@ from bench.core.metric import METRICS, Metric
 from bench.core.output import OUTPUTS
 from bench.core.precision import Precision
 from bench.core.protocols import Protocol, protocol
+from bench.core.ranges import at_least, within
 from bench.core.registry import load_file, split_list, suggest
 from bench.core.seeds import content_hash
 from bench.engine import choose_engine
+from bench.flags import Parser
 from bench.judge import Judge
 from bench.listing import listing
 from bench.paper.geometry import is_geometry
 from bench.paper.run import Asked, run_table
 from bench.paper.tables import PaperTable, load_table
 from bench.process import prepare_process
+<<<<<<< HEAD
 from bench.provenance import described, root_digest
+=======
+from bench.program import program
+from bench.provenance import described
+>>>>>>> kit
 from bench.request import Request
 from bench.run import run
 from bench.select_sources import choose_sources
@@ -47,14 +54,13 @@ from bench.select_sources import choose_sources
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_METRICS = "AD,AG,AI,I,D,T"
 WITH_BOXES = "AD,AG,AI,I,D,EP,F1,LE,T"
+NUMBERS = {"batch_size": within(1, 4096), "limit": at_least(1), "skip": at_least(0), "seed": within(0, 2**63 - 1)}
+"""What the flags may be. A batch is made in full even for fewer images: 4096 images of 224 × 224 are 2.5 GB before any
+network has seen them. A seed is hashed for each image, and torch's generators take 63 bits."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run_benchmark.py",
-        description="Rank explainers of an image classifier under one protocol.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = Parser(program(), "Rank explainers of an image classifier under one protocol.")
     add = parser.add_argument
     add("--list", action="store_true", help="print methods, metrics, classifiers, data sets and protocols, and stop")
     add("--model", help=f"a name of --list, timm:NAME, or FILE.py:NAME (default: {DEFAULT})")
@@ -120,12 +126,29 @@ def stated_facts(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def batch_size(text: str) -> int | str:
-    return text if text == "auto" else int(text)
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor auto") from None
 
 
 def resolve_protocol(args: argparse.Namespace, dataset: Dataset, classifier: Classifier) -> Protocol:
     chosen = protocol(args.protocol or dataset.protocol)
-    return chosen.with_fields(target=target_class(args.target, classifier)) if args.target else chosen
+    if args.target:
+        chosen = chosen.with_fields(target=target_class(args.target, classifier))
+    if chosen.target.isdecimal() and int(chosen.target) >= classifier.num_classes:
+        raise unknown_class(chosen.target, classifier)
+    within(1, classifier.input_size**2).check(
+        f"protocol field steps, for the pixels of {classifier.name},", chosen.steps
+    )
+    return chosen
+
+
+def unknown_class(text: str, classifier: Classifier) -> UsageError:
+    names = [name.lower() for name in classifier.classes]
+    return UsageError(
+        f"--target {text!r} is no class of {classifier.name} (0 … {classifier.num_classes - 1}); {suggest(text, names)}"
+    )
 
 
 def target_class(text: str, classifier: Classifier) -> str:
@@ -137,9 +160,7 @@ def target_class(text: str, classifier: Classifier) -> str:
         return str(names[text.lower()])
     if text.isdecimal() and int(text) < classifier.num_classes:
         return text
-    raise UsageError(
-        f"--target {text!r} is no class of {classifier.name} (0 … {classifier.num_classes - 1}); {suggest(text, names)}"
-    )
+    raise unknown_class(text, classifier)
 
 
 def resolve_metrics(text: str, dataset: Dataset | None = None) -> tuple[tuple[Metric, ...], bool]:
@@ -263,12 +284,11 @@ def default_out(args: argparse.Namespace, classifier: Classifier, dataset: Datas
 
 def build_request(args: argparse.Namespace, command: str) -> Request:
     """Everything the flags name, found and checked. Raises UsageError at the first thing that is missing."""
-    if args.batch_size != "auto" and args.batch_size < 1:
-        raise UsageError(f"--batch-size must be at least 1, not {args.batch_size}")
-    if args.limit is not None and args.limit < 1:
-        raise UsageError(f"--limit must be at least 1, not {args.limit}")
-    if args.skip < 0:
-        raise UsageError(f"--skip must be at least 0, not {args.skip}")
+    for flag, allowed in NUMBERS.items():
+        value = getattr(args, flag)
+        if value not in (None, "auto"):
+            allowed.check(f"--{flag.replace('_', '-')}", value)
+    protocol(args.protocol or "clean")
     if args.metrics is not None:
         resolve_metrics(args.metrics)  # a misspelt metric or method is told before a network is loaded
     choose_sources(args.methods)
@@ -347,6 +367,7 @@ def command_line(argv: list[str]) -> int:
     prepare_process()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, on_interrupt)
+<<<<<<< HEAD
     load_plugins(args.plugin)
     if args.list:
         print(listing())
@@ -354,3 +375,19 @@ def command_line(argv: list[str]) -> int:
     command = shlex.join(["run_benchmark.py", *argv])
     failed = run_table(*table_request(args, command)) if args.table else run(build_request(args, command))
     return FAILED if failed else OK
+=======
+    try:
+        load_plugins(args.plugin)
+        if args.list:
+            print(listing())
+            return OK
+        command = shlex.join([program(), *argv])
+        failed = run_table(*table_request(args, command)) if args.table else run(build_request(args, command))
+        return FAILED if failed else OK
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is stored, the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+>>>>>>> kit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ import pandas as pd
 
 from bench.cli import build_parser, build_request
 from bench.core.errors import UsageError
+from bench.core.ranges import at_least
 from bench.estimate import scoring_passes, shared_passes
+from bench.flags import Parser, whole
 from bench.register import register
 from bench.request import Request
 
@@ -94,9 +95,9 @@ def formula(nets: Sequence[Net], images: int) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser = Parser("python -m bench.scale", __doc__)
     parser.add_argument("nets", nargs="+", metavar="MODEL=timing.csv", help="a classifier and a run's times of it")
-    parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--images", type=whole(at_least(1)), default=50_000)
     parser.add_argument("--methods", default="all")
     parser.add_argument("--metrics", default="AD,AG,AI,I,D")
     parser.add_argument("--protocol", default="clean")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -10,6 +11,10 @@ from torch import Tensor
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import Passes
+from bench.core.ranges import within
+
+Chunk = Annotated[int, within(1, 4096)]
+"""Images that go through the classifier at a time."""
 
 
 def check_targets(classifier: Classifier, targets: Tensor) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
-from methods._common import channels, check_targets, of_targets, one_of
+from methods._common import Chunk, channels, check_targets, of_targets, one_of
 
 
 def passes(classifier: Classifier, **_: object) -> Passes:
@@ -20,7 +20,7 @@ def passes(classifier: Classifier, **_: object) -> Passes:
            order="two-step")  # fmt: skip
 @torch.no_grad()
 def ablation_cam(
-    classifier: Classifier, images: Tensor, targets: Tensor, *, absolute: bool = False, chunk: int = 64
+    classifier: Classifier, images: Tensor, targets: Tensor, *, absolute: bool = False, chunk: Chunk = 64
 ) -> Tensor:
     """S = Σ_k w_k A_k with w_k = (f_c - f_c^k) / f_c (equation 3); f^k the logits with channel k of A set to 0.
 

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from bench.core.classifier import Classifier
-from bench.core.errors import UsageError
 from bench.core.explainer import Passes, explainer
 from bench.core.maps import min_max, upsample
+from bench.core.ranges import above
 from bench.core.registry import LATER
 from methods._grad_cam_library import library_map
 
 ONE_GRADIENT = Passes(1, 1)
+GAMMA = above(0, 100)
 
 
 @explainer("grad-cam", paper="Selvaraju et al. 2017, arXiv 1610.02391", library="grad-cam", passes=ONE_GRADIENT,
            order="two-step")  # fmt: skip
 def grad_cam(
-    classifier: Classifier, images: Tensor, targets: Tensor, *, gamma: Annotated[float, LATER] = 1.0
+    classifier: Classifier, images: Tensor, targets: Tensor, *, gamma: Annotated[float, LATER, GAMMA] = 1.0
 ) -> Tensor:
     """S = Σ_k w_k A_k with w_k = mean_ij g_k, g_k = ∂f_c/∂A_k (equations 1 and 2, before the ReLU).
 
     Any other `gamma` than 1 gives n(up(ReLU S))^gamma, (B, H, W): upsampled first, so that pixels keep their order and
-    only metrics of the map's values change, not insertion, deletion or pointing. Raises UsageError unless gamma is
-    positive and finite.
+    only metrics of the map's values change, not insertion, deletion or pointing. Raises UsageError for a gamma
+    outside its range.
     """
-    if not 0 < gamma < math.inf:
-        raise UsageError(f"grad-cam: gamma must be positive and finite, not {gamma:g}")
+    GAMMA.check("grad-cam: gamma", gamma)
     maps = library_map("GradCAM", classifier, images, targets)
     return maps if gamma == 1 else min_max(upsample(maps.relu(), classifier.input_size)) ** gamma
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from captum.attr import GuidedBackprop, InputXGradient, IntegratedGradients, NoiseTunnel, Saliency
 from torch import Tensor
 
 from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
+from bench.core.ranges import within
 from bench.core.seeds import forked_rng
 from methods._captum import CHUNK, attribute, attribute_singly, strongest
 from methods._common import one_by_one
@@ -32,7 +35,9 @@ def input_x_gradient(classifier: Classifier, images: Tensor, targets: Tensor) ->
 
 @explainer("integrated-gradients", paper="Sundararajan et al. 2017, arXiv 1703.01365", library="captum",
            passes=lambda classifier, *, steps=50: Passes(steps, steps), quick="steps=10", padded=False)  # fmt: skip
-def integrated_gradients(classifier: Classifier, images: Tensor, targets: Tensor, *, steps: int = 50) -> Tensor:
+def integrated_gradients(
+    classifier: Classifier, images: Tensor, targets: Tensor, *, steps: Annotated[int, within(1, 1000)] = 50
+) -> Tensor:
     """(B, H, W) signed mean over colours of x · ∫₀¹ ∂f_c(t x)/∂x dt, from black (0 in [0, 1]), Gauss-Legendre.
 
     Three times the sum over pixels tends to f_c(x) - f_c(black).
@@ -53,8 +58,8 @@ def smoothgrad(
     images: Tensor,
     targets: Tensor,
     *,
-    samples: int = 50,
-    sigma: float = 0.15,
+    samples: Annotated[int, within(1, 100_000)] = 50,
+    sigma: Annotated[float, within(0, 10)] = 0.15,
     seeds: Tensor,
 ) -> Tensor:
     """(B, H, W) max over colours of |mean over samples of ∂f_c(x + n)/∂x|, n ~ N(0, (sigma · (max x - min x))²).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import Annotated
 
 import torch
 from captum.attr import Occlusion
@@ -10,7 +11,10 @@ from torch import Tensor
 
 from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
+from bench.core.ranges import above
 from methods._captum import CHUNK, attribute
+
+Fraction = Annotated[float, above(0, 1)]
 
 
 def geometry(side: int, window: float, stride: float) -> tuple[int, int]:
@@ -27,7 +31,7 @@ def passes(classifier: Classifier, *, window: float = 0.15, stride: float = 0.08
 @explainer("occlusion", paper="Zeiler & Fergus 2014, arXiv 1311.2901", library="captum", passes=passes,
            quick="window=0.25,stride=0.15", padded=False)  # fmt: skip
 def occlusion(
-    classifier: Classifier, images: Tensor, targets: Tensor, *, window: float = 0.15, stride: float = 0.08
+    classifier: Classifier, images: Tensor, targets: Tensor, *, window: Fraction = 0.15, stride: Fraction = 0.08
 ) -> Tensor:
     """(B, H, W) signed: at each pixel the mean of f_c(x) - f_c(x with a black square) over the squares that cover it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor
 from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
 from bench.core.output import Output
+from bench.core.ranges import above, within
 from methods._common import check_targets, of_targets, others
 
 Normalisation = Literal["min-max", "max", "sigmoid"]
@@ -64,9 +65,9 @@ def opti_cam(
     images: Tensor,
     targets: Tensor,
     *,
-    steps: int = 100,
-    lr: float = 0.1,
-    init: float = 0.5,
+    steps: Annotated[int, within(1, 100_000)] = 100,
+    lr: Annotated[float, above(0, 1000)] = 0.1,
+    init: Annotated[float, within(-1000, 1000)] = 0.5,
     normalisation: Normalisation = "min-max",
     objective: Objective = "plain",
     early_stop: bool = True,

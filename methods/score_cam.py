@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.core.classifier import Classifier
 from bench.core.explainer import explainer
 from bench.core.perturb import fill
-from methods._common import check_targets, of_targets, pass_per_channel
+from methods._common import Chunk, check_targets, of_targets, pass_per_channel
 
 Variant = Literal["paper", "official", "pytorch-grad-cam", "castream", "torch-cam"]
 
@@ -46,7 +46,7 @@ READINGS: dict[Variant, Reading] = {
 @explainer("score-cam", paper="Wang et al. 2020, arXiv 1910.01279", passes=pass_per_channel, padded=False)
 @torch.no_grad()
 def score_cam(
-    classifier: Classifier, images: Tensor, targets: Tensor, *, variant: Variant = "paper", chunk: int = 64
+    classifier: Classifier, images: Tensor, targets: Tensor, *, variant: Variant = "paper", chunk: Chunk = 64
 ) -> Tensor:
     """S = Σ_k w_k A_k with w = softmax_k(f_c(x · M_k) - f_c(black)), M_k the up-sampled map A_k after min-max.
 

@@ -19,7 +19,7 @@ BLOCK = 4
 def morph(case: Case, start: torch.Tensor, end: torch.Tensor, steps: range) -> Iterator[torch.Tensor]:
     """`start` turned into `end`, most important pixels first: at step k of n, round(k · pixels / n) pixels changed.
 
-    Tied pixels go in the seeded order of `Case.ranks`."""
+    Tied pixels go in the order of `Case.ranks`."""
     k = torch.arange(steps.start, steps.stop, device=case.ranks.device, dtype=torch.float64)
     counts = (k * case.ranks.numel() / case.protocol.steps).round().long()
     for part in counts.split(BLOCK):

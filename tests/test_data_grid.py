@@ -241,7 +241,7 @@ def test_a_broken_image_is_named_and_left_out(tmp_path, drawn, caplog):
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"n": 1}, "n of at least 2"), ({"mosaics": -1}, "mosaics of at least 0"), ({"confidence": 2}, "from 0 to 1"),
+    [({"n": 1}, "from 2 to 32"), ({"mosaics": -1}, "from 0 to 100000"), ({"confidence": 2}, "from 0 to 1"),
      ({"n": 4}, "of 40 images of folder, nearest recognises 25 of 10 classes .* at least 0.5, .* needs 16 classes"),
      ({"of": "foldr"}, "did you mean 'folder'")],
 )  # fmt: skip

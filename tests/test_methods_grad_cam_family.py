@@ -151,6 +151,6 @@ def test_gamma_1_is_grad_cam_with_the_key_of_rows_stored_before_there_was_a_gamm
 
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, float("inf"), float("nan")])
-def test_gamma_must_be_positive_and_finite(gamma: float) -> None:
-    with pytest.raises(UsageError, match="gamma must be positive and finite"):
+def test_gamma_must_lie_in_its_range(gamma: float) -> None:
+    with pytest.raises(UsageError, match="gamma must be above 0, at most 100"):
         draw("grad-cam", toy_classifier("deep_head"), photo(3), gamma=gamma)

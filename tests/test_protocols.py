@@ -33,7 +33,7 @@ def test_protocols_are_frozen():
         ("clean+tarket=true", "did you mean 'target'"),
         ("clean+steps=few", "steps='few' is not int"),
         ("clean+masked_out=white", r"not black\|mean"),
-        ("clean+steps=0", "at least 1"),
+        ("clean+steps=0", "steps must be from 1 to 16777216, not 0"),
         ("clean+target=both", "true, predicted, least or a class index"),
     ],
 )

@@ -347,7 +347,9 @@ def test_the_folder_is_named_by_precision_layout_and_device():
 def test_wrong_flags_are_told(capsys):
     assert main(["--device", "nowhere"]) == 2
     assert "--device nowhere cannot be used" in capsys.readouterr().err
-    assert main(["--batch-size", "0"]) == 2
+    with pytest.raises(SystemExit):
+        main(["--batch-size", "0"])
+    assert "--batch-size: must be from 1 to 4096, not 0" in capsys.readouterr().err
     with pytest.raises(UsageError, match="'speed' is no part; write some of ratios"):
         chosen("ratios,speed")
     with pytest.raises(SystemExit):

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 
-from bench.core.perturb import fill, pixel_ranks
+from bench.core.perturb import fill, pixel_ranks, released_ranks
 from bench.core.protocols import Fill, Protocol
 from bench.core.registry import Registry
 from bench.core.source import source_of
@@ -44,8 +44,8 @@ class Case:
 
     @cached_property
     def ranks(self) -> torch.Tensor:
-        """(H, W) int64: 0 for the most important pixel; ties in seeded random order."""
-        return pixel_ranks(self.map, self.seed)
+        """(H, W) int64: 0 for the most important pixel; ties in seeded random order, or as the protocol has them."""
+        return released_ranks(self.map) if self.protocol.ties == "argsort" else pixel_ranks(self.map, self.seed)
 
     def filled(self, kind: Fill) -> torch.Tensor:
         """(3, H, W): the image with every pixel replaced (black, mean colour, blurred image)."""

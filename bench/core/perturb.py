@@ -50,6 +50,17 @@ def pixel_ranks(saliency: torch.Tensor, seed: int) -> torch.Tensor:
     flat = saliency.flatten()
     shuffle = torch.from_numpy(np.random.default_rng(seed).permutation(flat.numel())).to(flat.device)
     order = shuffle[torch.argsort(flat[shuffle], descending=True, stable=True)]
+    return _ranks(order).reshape(saliency.shape)
+
+
+def released_ranks(saliency: torch.Tensor) -> torch.Tensor:
+    """(H, W) int64 ranks of a map, 0 = most important, as the released code of RISE has them: equal pixels in the order
+    in which NumPy's unstable sort happens to leave them, flipped. Sorted on the CPU, whatever the device."""
+    order = np.flip(np.argsort(saliency.detach().cpu().numpy().ravel())).copy()
+    return _ranks(torch.from_numpy(order).to(saliency.device)).reshape(saliency.shape)
+
+
+def _ranks(order: torch.Tensor) -> torch.Tensor:
     ranks = torch.empty_like(order)
     ranks[order] = torch.arange(order.numel(), device=order.device)
-    return ranks.reshape(saliency.shape)
+    return ranks

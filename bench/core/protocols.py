@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.core.errors import UsageError
+from bench.core.ranges import at_least, within
 from bench.core.registry import Registry, convert, split_list, suggest, type_name
 
 Pixels = Literal["resize-crop", "fit-crop", "squash"]
@@ -14,6 +15,10 @@ Fill = Literal["black", "mean", "blur-11-5", "blur-5-5"]
 Maps = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "bicubic", "as-is", "paper"]
 Boxes = Literal["clipped", "unclipped"]
 Axes = Literal["right", "swapped"]
+Ties = Literal["seeded", "argsort"]
+
+STEPS = within(1, 4096**2)
+"""Pixels of the largest input. A step changes one pixel at least, so a network's own input sets the limit later."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class Protocol:
     axes: Axes = "right"
     """`swapped` reads a box's columns as rows in the pointing games, and a negative start from the far end, as the
     released code behind the Opti-CAM tables does."""
+    ties: Ties = "seeded"
+    """Order of tied pixels in insertion and deletion: `seeded` shuffles them, alike for every explainer; `argsort` is
+    that of NumPy's unstable sort, flipped, as in the released code of RISE and Opti-CAM. It may depend on NumPy."""
     max_passes: int = 0
     """Cap on an explainer's passes per image; 0 for none."""
     note: str = ""
@@ -48,13 +56,13 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.target not in ("true", "predicted", "least") and not self.target.isdecimal():
             raise UsageError(f"target must be true, predicted, least or a class index, not {self.target!r}")
-        if self.steps < 1:
-            raise UsageError(f"steps must be at least 1, not {self.steps}")
+        STEPS.check("protocol field steps", self.steps)
+        at_least(0).check("protocol field max_passes", self.max_passes)
 
     def with_fields(self, **changes: str) -> Protocol:
         """A protocol with some fields changed, renamed so that nobody takes it for the original."""
         kinds = {"pixels": Pixels, "target": str, "masked_out": Fill, "insertion_start": Fill, "deletion_end": Fill,
-                 "steps": int, "maps": Maps, "boxes": Boxes, "axes": Axes, "max_passes": int}  # fmt: skip
+                 "steps": int, "maps": Maps, "boxes": Boxes, "axes": Axes, "ties": Ties, "max_passes": int}  # fmt: skip
         values = {}
         for field, text in changes.items():
             if field not in kinds:
@@ -71,8 +79,12 @@ class Protocol:
     def key(self) -> str:
         """Every field that can change a number, for content keys."""
         fields = dataclasses.asdict(self)
-        return ",".join(f"{k}={fields[k]}" for k in sorted(fields) if k not in ("name", "note", "paper", "max_passes"))
+        left_out = {"name", "note", "paper", "max_passes", *(k for k, v in LATER.items() if fields[k] == v)}
+        return ",".join(f"{k}={fields[k]}" for k in sorted(fields) if k not in left_out)
 
+
+LATER = {"ties": "seeded"}
+"""Fields that came when rows were stored already, and their defaults, at which keys stay what they were."""
 
 PROTOCOLS: Registry[Protocol] = Registry("protocol")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from bench.core.errors import UsageError
+from bench.core.ranges import FINITE, Range
 from bench.core.source import neighbours
 
 T = TypeVar("T")
@@ -35,13 +36,24 @@ class Parameter:
     type: Any
     default: Any
     later: bool = False
+    range: Range | None = None
+    """The numbers that it may be; None leaves it to the explainer, save that a float is always finite."""
 
     def __str__(self) -> str:
-        return f"{self.name}: {type_name(self.type)} = {render(self.default)}"
+        allowed = f" ({self.range})" if self.range else ""
+        return f"{self.name}: {type_name(self.type)} = {render(self.default)}{allowed}"
 
     def convert(self, text: str) -> Any:
-        """The value that `text` stands for. Raises ValueError when it is not of the parameter's type."""
-        return convert(text, self.type)
+        """The value that `text` stands for. Raises ValueError, with what is wrong, when it is not of the parameter's
+        type or outside its range."""
+        try:
+            value = convert(text, self.type)
+        except (ValueError, OverflowError):
+            raise ValueError(f"is not {type_name(self.type)}") from None
+        allowed = self.range or FINITE
+        if isinstance(value, float | int) and not isinstance(value, bool) and value not in allowed:
+            raise ValueError(f"must be {allowed}")
+        return value
 
 
 @dataclass(frozen=True)
@@ -155,10 +167,9 @@ class Registry(Generic[T]):
                 raise UsageError(f"{self.kind} {entry.name!r}: parameter {key!r} is given twice in {text!r}")
             try:
                 given[key] = entry.parameters[key].convert(value)
-            except ValueError:
+            except ValueError as error:
                 raise UsageError(
-                    f"{self.kind} {entry.name!r}: {key}={value!r} is not {type_name(entry.parameters[key].type)}; "
-                    f"the parameter is {entry.parameters[key]}"
+                    f"{self.kind} {entry.name!r}: {key}={value!r} {error}; the parameter is {entry.parameters[key]}"
                 ) from None
         return Spec(entry, given)
 
@@ -237,8 +248,9 @@ def read_parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
             continue
         if argument.default is argument.empty or name not in hints:
             raise UsageError(f"parameter {name!r} of {origin_of(function)} needs a type and a default")
-        later = typing.get_origin(marked[name]) is Annotated and LATER in marked[name].__metadata__
-        parameters[name] = Parameter(name, hints[name], argument.default, later)
+        marks = marked[name].__metadata__ if typing.get_origin(marked[name]) is Annotated else ()
+        allowed = next((mark for mark in marks if isinstance(mark, Range)), None)
+        parameters[name] = Parameter(name, hints[name], argument.default, LATER in marks, allowed)
     return parameters
 
 

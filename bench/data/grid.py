@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torchvision.transforms.functional as TF
@@ -21,6 +22,7 @@ from bench.classifiers.difull import cells_apart
 from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset, Sample, dataset, load_dataset
 from bench.core.errors import UsageError
+from bench.core.ranges import within
 from bench.core.seeds import content_hash
 from bench.data.pixels import ImageProblem, load_image
 from bench.data.selection import select
@@ -29,6 +31,8 @@ from bench.store import write_atomic
 logger = logging.getLogger(__name__)
 
 BATCH = 20
+FRUITLESS = 1000
+"""Deals in a row without a new mosaic, after which there are no more."""
 Group = tuple[Sample, ...]
 
 
@@ -38,9 +42,9 @@ def grid(
     boxes: Path | None,
     *,
     of: str = "samples",
-    n: int = 2,
-    confidence: float = 0.5,
-    mosaics: int = 0,
+    n: Annotated[int, within(2, 32)] = 2,
+    confidence: Annotated[float, within(0, 1)] = 0.5,
+    mosaics: Annotated[int, within(0, 100_000)] = 0,
     difull: bool = False,
 ) -> Dataset:
     """Mosaics of n × n images of data set `of` (Böhle et al. 2021, arXiv 2104.00032; Rao et al. 2022, arXiv
@@ -61,8 +65,6 @@ def grid(
     """
     if boxes is not None:
         raise UsageError("data set 'grid' has its cells as boxes; leave --boxes out")
-    if n < 2 or mosaics < 0 or not 0 <= confidence <= 1:
-        raise UsageError("data set 'grid' needs n of at least 2, mosaics of at least 0 and confidence from 0 to 1")
     base = load_dataset(of, root)
 
     def compose(classifier: Classifier) -> tuple[Dataset, Classifier]:
@@ -134,10 +136,15 @@ def arrange(samples: Sequence[Sample], size: int, mosaics: int) -> list[Group]:
     """Groups of `size` samples of different classes: the most that use each sample once, or, dealt again and again,
     `mosaics` different ones. Raises UsageError when those do not come about."""
     groups: dict[tuple[str, ...], Group] = {}
+    last = 0
     for turn in range(1 + 10 * mosaics):
+        before = len(groups)
         groups |= {tuple(sample.id for sample in group): group for group in deal(samples, size, turn)}
         if len(groups) >= mosaics:
             return list(groups.values())[: mosaics or None]
+        last = turn if len(groups) > before else last
+        if turn - last > FRUITLESS:
+            break
     raise UsageError(f"{len(samples)} images make only {len(groups)} different mosaics; ask for no more than that")
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,6 +16,7 @@ from torchvision.models.segmentation import FCN_ResNet50_Weights
 
 from bench.core.dataset import Box, Dataset, Sample, dataset
 from bench.core.errors import UsageError
+from bench.core.ranges import within
 from bench.data.boxes import with_boxes
 from bench.data.folder import existing
 
@@ -28,7 +29,9 @@ VOID = 255
 
 
 @dataset("voc")
-def voc(root: Path | None, boxes: Path | None, *, year: int = 2012, split: str = "val") -> Dataset:
+def voc(
+    root: Path | None, boxes: Path | None, *, year: Annotated[int, within(2007, 2012)] = 2012, split: str = "val"
+) -> Dataset:
     """Pascal VOC (Everingham et al. 2010), one sample per image and class in it, `2007_000032/aeroplane`.
 
     Label: index of the class among the 20 in alphabetical order. Boxes: those of the class that are not marked

@@ -18,6 +18,8 @@ from tqdm import tqdm
 from bench.classifiers import DEFAULT
 from bench.cli import check_device
 from bench.core.errors import UsageError
+from bench.core.ranges import within
+from bench.flags import Parser, whole
 from bench.process import keep_freed_memory
 from bench.speed import report
 from bench.speed.compare import Row, compare
@@ -39,11 +41,8 @@ QUICK_CHUNK = 5
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.speed",
-        description="Time our explainers and metrics beside other libraries', in turns, and write the ratios.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    description = "Time our explainers and metrics beside other libraries', in turns, and write the ratios."
+    parser = Parser("python -m bench.speed", description)
     add = parser.add_argument
     add("--model", default=DEFAULT, help="a classifier's name, timm:NAME, or FILE.py:NAME")
     add("--weights", type=Path, help=".pth or .safetensors of the classifier")
@@ -51,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="precision of both sides")
     add("--channels-last", action="store_true", help="memory layout of net and images")
     add("--compile", action="store_true", dest="compiled", help="our scorer's forward pass through torch.compile")
-    add("--batch-size", type=int, default=20, help="images per forward of our scorer")
+    add("--batch-size", type=whole(within(1, 4096)), default=20, help="images per forward of our scorer")
     add("--quick", action="store_true", help="fewer images and repetitions: the main ratios")
     add("--only", default=",".join(PARTS), help="parts to measure")
     add("--out", type=Path, help="results folder (default: results/speed/DTYPE-LAYOUT-DEVICE)")
@@ -63,8 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     args = build_parser().parse_args(argv)
     try:
-        if args.batch_size < 1:
-            raise UsageError(f"--batch-size must be at least 1, not {args.batch_size}")
         parts = chosen(args.only)
         check_device(args.device)
         choice = Choice(args.model, args.weights, args.device, args.dtype, args.channels_last, args.batch_size,

@@ -206,7 +206,8 @@ class Panel:
             return wilson(round(float(values.sum())), len(values))
         if self.pool is None:
             return mean_interval(values, self.bounds)
-        drawn = self._replicates(images, [column]) if images.all() else replicates(values[:, None], self.seed, self.pool)
+        whole = images.all()
+        drawn = self._replicates(images, [column]) if whole else replicates(values[:, None], self.seed, self.pool)
         return bca(values, drawn[:, 0], self.pool)
 
     def _replicates(self, images: Mask, columns: Sequence[int]) -> Array:

@@ -10,7 +10,8 @@ SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "≈": r"$\approx$", "≥": r"$\geq$", "≤": r"$\leq$",
-    "×": r"$\times$", "·": r"$\cdot$", "→": r"$\to$", "†": r"$\dagger$", "Δ": r"$\Delta$", "–": "--", "—": "---", "−": "$-$",
+    "×": r"$\times$", "·": r"$\cdot$", "→": r"$\to$",
+    "†": r"$\dagger$", "Δ": r"$\Delta$", "–": "--", "—": "---", "−": "$-$",
     "++": "{+}{+}", "--": "{-}{-}", "\n": " ",
 }  # fmt: skip
 

@@ -18,6 +18,8 @@ import cambench  # noqa: F401  registers every method and metric
 from bench import cli
 from bench.classifiers import DEFAULT, load_classifier
 from bench.core.errors import UsageError
+from bench.core.ranges import at_least
+from bench.flags import Parser, whole
 from bench.store import write_atomic
 from bench.tables import render_markdown
 from methods.decoder import checkpoint, train
@@ -63,20 +65,16 @@ REGULARISERS = (
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m methods.decoder.study",
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = Parser("python -m methods.decoder.study", __doc__)
     add = parser.add_argument
     add("--model", default=DEFAULT, help="the classifier that is explained")
     add("--train", type=Path, required=True, help="folder of the images to train on")
     add("--val", type=Path, required=True, help="folder of an ImageNet validation set with boxes, to judge on")
-    add("--train-limit", type=int, default=300, help="train on so many images")
-    add("--limit", type=int, default=60, help="judge on so many images")
+    add("--train-limit", type=whole(at_least(1)), default=300, help="train on so many images")
+    add("--limit", type=whole(at_least(1)), default=60, help="judge on so many images")
     add("--protocol", default="clean", help="protocol to judge by")
     add("--metrics", default=METRICS)
-    add("--epochs", type=int, default=2)
+    add("--epochs", type=whole(at_least(1)), default=2)
     add("--options", default="--batch-size 10 --width 64 --taps blocks.4", help="further arguments of every training")
     add("--judging", default="", help="further arguments of the benchmark, as --judge resnet18 --weights resnet18=FILE")
     add("--only", default="", help="trials whose group or name contains this")

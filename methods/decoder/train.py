@@ -18,10 +18,13 @@ from bench.classifiers import DEFAULT, load_classifier
 from bench.core.classifier import Classifier, state_digest
 from bench.core.dataset import Dataset
 from bench.core.errors import UsageError
+from bench.core.ranges import above, at_least, within
 from bench.core.registry import split_list
 from bench.core.seeds import content_hash, forked_rng, seed_for
 from bench.data import PrecomputedMaps, load_dataset, select
+from bench.flags import Parser, real, whole
 from bench.process import prepare_process
+from bench.program import command
 from bench.store import write_atomic
 from bench.timing import device_name
 from methods.decoder import checkpoint
@@ -45,11 +48,10 @@ REGULARISER = "area(target=0.28)=4,tv=0.02,compactness=3"
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m methods.decoder.train",
-        description="Train a saliency decoder for a classifier. The same command resumes an interrupted training.",
-        epilog=f"losses: {listed(LOSSES)}; regularisers: {listed(REGULARISERS)}",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = Parser(
+        "python -m methods.decoder.train",
+        "Train a saliency decoder for a classifier. The same command resumes an interrupted training.",
+        f"losses: {listed(LOSSES)}; regularisers: {listed(REGULARISERS)}",
     )
     add, flag = parser.add_argument, argparse.BooleanOptionalAction
     add("--model", default=DEFAULT, help="a classifier's name, timm:NAME, or FILE.py:NAME")
@@ -57,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--layer", help="target layer (default: the papers')")
     add("--data", default="folder", help="data set")
     add("--data-root", type=Path, help="folder of the images")
-    add("--limit", type=int, help="use so many images")
+    add("--limit", type=whole(at_least(1)), help="use so many images")
     add("--trained-on", help="the training images in words, for the checkpoint (default: data set and count)")
     add("--out", type=Path, required=True, help="folder of the checkpoint, the log and the pictures")
     add("--cache", type=Path, help="folder of cached features, which trainings may share (default: OUT/cache)")
@@ -69,23 +71,24 @@ def build_parser() -> argparse.ArgumentParser:
     add("--residual", default=True, action=flag, help="draw what is to be added to the CAM")
     add("--normalised", default=True, action=flag, help="train on min-maxed maps, as protocols show them")
     add("--taps", default="", help="further layers whose maps the decoder sees, by commas")
-    add("--width", type=int, default=64, help="channels of the decoder's first stage")
-    add("--stages", type=int, help="doublings of the side (default: to a quarter of the input size)")
-    add("--epochs", type=int, default=10)
-    add("--batch-size", type=int, default=20, help="images per step; out of memory splits it")
-    add("--lr", type=float, default=2e-3, help="highest learning rate of Adam")
-    add("--weight-decay", type=float, default=0.0)
+    add("--width", type=whole(within(1, 4096)), default=64, help="channels of the decoder's first stage")
+    add("--stages", type=whole(within(0, 10)), help="doublings of the side (default: to a quarter of the input size)")
+    add("--epochs", type=whole(at_least(1)), default=10)
+    add("--batch-size", type=whole(within(1, 4096)), default=20, help="images per step; out of memory splits it")
+    add("--lr", type=real(above(0, 1000)), default=2e-3, help="highest learning rate of Adam")
+    add("--weight-decay", type=real(at_least(0)), default=0.0)
     add("--target", default="predicted", choices=["predicted", "true"], help="the class that maps are trained for")
     add("--augment", action="store_true", help="random crops and flips; features are not cached")
     add("--joint", action="store_true", help="train the classifier too (batch statistics fixed); needs --target true")
-    add("--net-lr", type=float, default=1e-4, help="highest learning rate of the classifier, with --joint")
-    add("--adversarial", type=float, default=0.0, help="weight of a discriminator on masked images (experimental)")
+    add("--net-lr", type=real(above(0, 1000)), default=1e-4, help="the classifier's highest learning rate, with --joint")
+    add("--adversarial", type=real(at_least(0)), default=0.0, help="weight of a discriminator on masked images "
+        "(experimental)")  # fmt: skip
     add("--distil-maps", type=Path, help="folder ID.npy of the maps that the loss distil imitates")
     add("--teacher", default="", help="explainer that draws the maps which --distil-maps lacks, as opti-cam(steps=50)")
     add("--init", type=Path, help="checkpoint of a decoder to start from")
-    add("--seed", type=int, default=0)
-    add("--workers", type=int, default=0, help="processes that read images")
-    add("--save-every", type=int, default=50, help="steps between two checkpoints")
+    add("--seed", type=whole(within(0, 2**63 - 1)), default=0)
+    add("--workers", type=whole(within(0, 1024)), default=0, help="processes that read images")
+    add("--save-every", type=whole(at_least(1)), default=50, help="steps between two checkpoints")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
 
@@ -220,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     weights = args.out / "net.safetensors" if args.joint else args.weights
     net = args.model + (f" --weights {weights}" if weights else "") + (f" --layer {args.layer}" if args.layer else "")
-    print(f"judge it: python run_benchmark.py --model {net} --methods 'decoder(weights={file})'")
+    print(f"judge it: {command()} --model {net} --methods 'decoder(weights={file})'")
     return OK
 
 
