@@ -41,12 +41,8 @@ from bench.paper.geometry import is_geometry
 from bench.paper.run import Asked, run_table
 from bench.paper.tables import PaperTable, load_table
 from bench.process import prepare_process
-<<<<<<< HEAD
-from bench.provenance import described, root_digest
-=======
 from bench.program import program
-from bench.provenance import described
->>>>>>> kit
+from bench.provenance import described, root_digest
 from bench.request import Request
 from bench.run import run
 from bench.select_sources import choose_sources
@@ -367,27 +363,10 @@ def command_line(argv: list[str]) -> int:
     prepare_process()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, on_interrupt)
-<<<<<<< HEAD
     load_plugins(args.plugin)
     if args.list:
         print(listing())
         return OK
-    command = shlex.join(["run_benchmark.py", *argv])
+    command = shlex.join([program(), *argv])
     failed = run_table(*table_request(args, command)) if args.table else run(build_request(args, command))
     return FAILED if failed else OK
-=======
-    try:
-        load_plugins(args.plugin)
-        if args.list:
-            print(listing())
-            return OK
-        command = shlex.join([program(), *argv])
-        failed = run_table(*table_request(args, command)) if args.table else run(build_request(args, command))
-        return FAILED if failed else OK
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USAGE
-    except KeyboardInterrupt:
-        print("interrupted; what is finished is stored, the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
->>>>>>> kit

@@ -80,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--target", default="predicted", choices=["predicted", "true"], help="the class that maps are trained for")
     add("--augment", action="store_true", help="random crops and flips; features are not cached")
     add("--joint", action="store_true", help="train the classifier too (batch statistics fixed); needs --target true")
-    add("--net-lr", type=real(above(0, 1000)), default=1e-4, help="the classifier's highest learning rate, with --joint")
+    add("--net-lr", type=real(above(0, 1000)), default=1e-4, help="the classifier's highest rate, with --joint")
     add("--adversarial", type=real(at_least(0)), default=0.0, help="weight of a discriminator on masked images "
         "(experimental)")  # fmt: skip
     add("--distil-maps", type=Path, help="folder ID.npy of the maps that the loss distil imitates")
