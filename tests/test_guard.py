@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from bench.core.classifier import Classifier, state_digest
+from bench.core.explainer import EXPLAINERS
+from bench.core.metric import METRICS
 from bench.guard import Changed, Guard
 from cambench import main
 from tests.test_run import TINY
@@ -190,8 +192,10 @@ def command(photos, out, *extra: str) -> list[str]:
             "--batch-size", "2", "--protocol", "clean+steps=4", "--out", str(out), *extra]  # fmt: skip
 
 
-def test_bad_neighbours_end_alone(photos, tmp_path, capsys):
+def test_bad_neighbours_end_alone(photos, tmp_path, capsys, monkeypatch):
     """Their rows are failed with a reason, and the good row is what it is in a run of its own."""
+    for registry in (EXPLAINERS, METRICS):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     (tmp_path / "bad.py").write_text(PLUGIN)
     alone, among = tmp_path / "alone", tmp_path / "among"
     assert main(command(photos, alone, "--methods", "gradient", "--metrics", "AD,I")) == 0

@@ -399,7 +399,7 @@ def test_the_timing_pass_stands_apart_and_is_kept(photos, tmp_path):
         (["--model", "resnet5"], "did you mean 'resnet50'"),
         (["--layer", "33"], "33"),
         (["--target", "seven"], "is no class"),
-        (["--batch-size", "0"], "at least 1"),
+        (["--batch-size", "0"], "from 1 to 4096"),
         (["--limit", "0"], "at least 1"),
         (["--skip", "-1"], "at least 0"),
         (["--skip", "14"], "--skip 14 leaves none of 14 images"),
@@ -478,7 +478,7 @@ def test_an_interrupt_keeps_what_is_finished(photos, tmp_path, monkeypatch, caps
 
     monkeypatch.setattr(worker, "evaluate", interrupted)
     assert main(command(photos, tmp_path)) == 130
-    assert "the same command goes on from here" in capsys.readouterr().err
+    assert "the same command resumes from here" in capsys.readouterr().err
     assert len(list((tmp_path / "scores").iterdir())) == 2
 
 
