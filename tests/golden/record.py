@@ -25,7 +25,8 @@ def golden_rows(out: Path) -> pd.DataFrame:
     and in a process of its own, where nobody has registered anything else."""
     asked = ["--limit", "3", "--batch-size", "3", "--metrics", ",".join(METRICS), "--device", "cpu", "--out", out]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, ROOT / "run_benchmark.py", *asked], check=True, capture_output=True, env=environment)
+    command = [sys.executable, ROOT / "run_benchmark.py", *asked]
+    subprocess.run(command, check=True, capture_output=True, env=environment)
     rows = pd.concat(pd.read_parquet(file) for file in sorted((out / "scores").glob("*.parquet")))
     rows = rows[["key", *FACTS, *METRICS]].assign(torch=torch.__version__)
     return rows.sort_values(["method", "image"], ignore_index=True)
