@@ -177,13 +177,29 @@ def resolve_metrics(text: str, dataset: Dataset | None = None) -> tuple[tuple[Me
     return metrics, "T" in names
 
 
+def split_weights(text: str) -> tuple[str, Path]:
+    """`--weights [MODEL=]FILE` as the model, "" for none, and the file. Names of both may hold "=": what exists as a
+    file wins, the whole text first."""
+    parts = [("", text), *((text[:i], text[i + 1 :]) for i, letter in enumerate(text) if letter == "=")]
+    exist = ((name, file) for name, file in parts if exists(Path(file).expanduser()))
+    name, file = next(exist, parts[min(1, len(parts) - 1)])
+    return name, Path(file).expanduser()
+
+
+def exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long a name, or none that a file system knows
+        return False
+
+
 def weights_for(model: str, given: Sequence[str]) -> Path | None:
     """The file that `--weights [MODEL=]FILE` names for this model."""
     chosen = None
     for text in given:
-        name, equals, file = text.rpartition("=")
-        if not equals or name == model:
-            chosen = Path(file)
+        name, file = split_weights(text)
+        if name in ("", model):
+            chosen = file
     if given and chosen is None:
         raise UsageError(f"--weights {' '.join(given)} names no file for {model}; write --weights {model}=FILE")
     return chosen
@@ -193,7 +209,7 @@ def load_judge(args: argparse.Namespace, classifier: Classifier) -> Judge | None
     """The network of --judge, with weights that --weights gives to its name alone."""
     if args.judge is None:
         return None
-    own = [text for text in args.weights if text.rpartition("=")[0] == args.judge]
+    own = [text for text in args.weights if split_weights(text)[0] == args.judge]
     net = load_classifier(args.judge, weights=weights_for(args.judge, own), device=classifier.device)
     return Judge(net, classifier)
 
@@ -240,7 +256,7 @@ def table_request(args: argparse.Namespace, command: str) -> tuple[PaperTable, A
 
     def request(classifier: str, specs: Sequence[str], metrics: Sequence[str]) -> Request:
         chosen = {"model": classifier, "methods": ",".join(specs) or "all", "metrics": ",".join(metrics) or "T"}
-        weights = [text for text in args.weights if "=" not in text or text.rpartition("=")[0] == classifier]
+        weights = [text for text in args.weights if split_weights(text)[0] in ("", classifier)]
         fixed = {"protocol": table.protocol, "data": data, "no_controls": True, "weights": weights,
                  "out": out / folder(classifier, data, table.protocol)}  # fmt: skip
         return build_request(argparse.Namespace(**vars(args) | chosen | fixed), command)
@@ -292,7 +308,7 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     dataset = load_dataset(args.data or "samples", args.data_root, args.boxes)
     device = check_device(args.device)
     model = args.model or DEFAULT
-    own = [text for text in args.weights if model == args.judge or text.rpartition("=")[0] != args.judge]
+    own = [text for text in args.weights if model == args.judge or split_weights(text)[0] != args.judge]
     classifier = load_classifier(
         model, layer=args.layer, weights=weights_for(model, own), device=device, facts=stated_facts(args)
     )

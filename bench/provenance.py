@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from bench.core.classifier import Classifier
 from bench.core.seeds import content_hash
 from bench.images import Images
 from bench.judge import Judge
+from bench.program import SCRIPT
 from bench.request import Request
 from bench.timing import device_name
 
@@ -29,7 +29,9 @@ def own_version() -> str:
         version = importlib.metadata.version("cambench")
     except importlib.metadata.PackageNotFoundError:
         version = "not installed"
-    here = Path(__file__).resolve().parents[1]
+    if not SCRIPT.is_file():
+        return version  # installed, perhaps inside a repository of somebody else's
+    here = SCRIPT.parent
     try:
         git = ["git", "-C", str(here)]
         commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)

@@ -6,9 +6,12 @@ import importlib
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
@@ -20,10 +23,12 @@ from PIL import Image
 
 from bench.cli import build_parser, rebuild
 from bench.core.errors import UsageError
+from bench.engine.address import require_cluster
 from bench.engine.unit import Unit
 from cambench import main
 
-ASSETS = Path(__file__).parent / "assets"
+ROOT = Path(__file__).parents[1]
+ASSETS = ROOT / "tests" / "assets"
 MEMORY = 80 * 2**20
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra 'cluster' is not installed")
 
@@ -90,7 +95,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def cluster():
     """Two nodes of one core each."""
-    import bench.engine.ray as engine  # first: it sets what Ray reads when it is imported
+    import bench.engine.ray as engine
 
     quick = {"health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
     started = importlib.import_module("ray.cluster_utils").Cluster(
@@ -98,9 +103,11 @@ def cluster():
         head_node_args={"num_cpus": 1, "object_store_memory": MEMORY, "_system_config": quick},
     )
     started.add_node(num_cpus=1, object_store_memory=MEMORY)
+    session = Path(started.head_node.get_session_dir_path())
     yield started
     engine.ray.shutdown()
     started.shutdown()
+    engine.end(session)
 
 
 def command(folder: Path, out: Path, *extra: str, methods: str) -> list[str]:
@@ -253,13 +260,101 @@ def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch, capsys):
 def test_without_a_cluster_the_error_says_how_to_start_one(folder, tmp_path, monkeypatch, capsys):
     import bench.engine.ray as engine
 
-    def unreachable(**arguments):
+    def unreachable(address):
         raise ConnectionError("Could not find any running Ray instance.\nMore.")
 
     monkeypatch.setattr(engine.ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(engine.ray, "init", unreachable)
+    monkeypatch.setattr(engine, "canonicalize_bootstrap_address", unreachable)
     assert main([*command(folder, tmp_path, methods="grad-cam"), "--engine", "ray"]) == 2
     error = capsys.readouterr().err.strip()
     assert "Could not find any running Ray instance" in error
     assert "ray start --head" in error
     assert "\n" not in error
+
+
+def silent() -> socket.socket:
+    """Something that takes connections and says nothing."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
+
+
+@needs_ray
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "no Ray cluster at --ray-address 127.0.0.1:1 (Connection refused); start one with: ray start"),
+        ("no.such.name.invalid:6379", "(the name no.such.name.invalid is not known here: "),
+        ("10.255.255.1:6379", "no Ray cluster at --ray-address 10.255.255.1:6379 ("),
+        ("localhost", "--ray-address 'localhost' is none; write auto, local, or HOST:PORT"),
+        ("localhost:0", "--ray-address 'localhost:0' is none"),
+        ("localhost:99999", "--ray-address 'localhost:99999' is none"),
+        ("ray://localhost:10001", "--ray-address 'ray://localhost:10001' is none"),
+        ("", "--ray-address '' is none"),
+    ],
+)
+def test_a_wrong_address_is_told_within_seconds(address, message, folder, tmp_path, monkeypatch, capsys):
+    import bench.engine.ray as engine
+
+    monkeypatch.setattr(engine.ray, "is_initialized", lambda: False)
+    start = time.perf_counter()
+    flags = ["--engine", "ray", "--ray-address", address]
+    assert main([*command(folder, tmp_path, methods="grad-cam"), *flags]) == 2
+    assert time.perf_counter() - start < 12
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert "\n" not in error
+
+
+def test_a_port_that_never_answers_is_given_up():
+    with silent() as listener, pytest.raises(UsageError, match=r"\(no answer within 4 s\)"):
+        require_cluster(f"127.0.0.1:{listener.getsockname()[1]}")
+
+
+def test_a_server_of_another_kind_is_told():
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(UsageError, match=r"\(what listens there is not Ray\)"):
+        require_cluster(f"127.0.0.1:{server.server_port}")
+    server.shutdown()
+
+
+@needs_ray
+def test_a_cluster_is_recognised(cluster):
+    require_cluster(cluster.address)
+
+
+STARTED = """
+import os
+import cambench
+import ray
+from ray._private import ray_constants, worker
+
+import bench.engine.ray as engine
+
+assert not ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV, "read when ray was imported"
+engine.connect("local")
+assert engine.ray.is_initialized()
+assert os.environ["RAY_AUTH_MODE"] == "token"
+print(worker._global_node.get_session_dir_path())
+"""
+
+
+@needs_ray
+def test_a_cluster_of_this_machine_alone_wants_a_token_and_leaves_no_files():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ran = subprocess.run([sys.executable, "-c", STARTED], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+    session = Path(ran.stdout.splitlines()[-1])
+    assert session.name.startswith("session_")
+    assert session.parent.is_dir()
+    assert not session.exists()
+
+
+def test_the_switch_that_copies_the_environment_is_off_before_anything_can_import_ray():
+    """What imports Ray without our engine, such as a plug-in, reads it too."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    program = "import os, sys, cambench; print('ray' in sys.modules, os.environ['RAY_ENABLE_UV_RUN_RUNTIME_ENV'])"
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert ran.stdout.split() == ["False", "0"], ran.stderr

@@ -84,11 +84,11 @@ def test_pickles_and_garbage_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     torch.save(TOYS["gap_linear"](), path)
     refused(path, "cannot be read safely|can be read safely")
-    path.write_bytes(b"nonsense")
+    path.write_bytes(b"nonsense\0\xff")
     refused(path, "can be read safely")
     torch.save([1, 2], path)
     refused(path, "holds a list that is no state_dict")
-    (tmp_path / "w.safetensors").write_bytes(b"nonsense")
+    (tmp_path / "w.safetensors").write_bytes(b"nonsense{\xff")
     refused(tmp_path / "w.safetensors", "can be read safely")
 
 

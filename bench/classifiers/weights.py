@@ -3,70 +3,94 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-import re
+import logging
 import urllib.error
 import urllib.request
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from bench.classifiers.checkpoints import read_file
+from bench.classifiers.names import own_names
 from bench.core.errors import UsageError
+
+log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 4.0
 
 
 def load_weights(net: nn.Module, path: Path, name: str) -> str:
-    """Load a file into a net, strictly; returns the origin (file name and sha256). Raises UsageError."""
-    state = read_state(path)
-    load_state(net, state, source=path.name, name=name)
-    return f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    """Load a file into a net, strictly; returns the origin: file name, what of the file was taken where it holds more,
+    and sha256. Raises UsageError."""
+    state, found = read_file(path)
+    taken = load_state(net, state, source=path.name, name=name)
+    notes = "; ".join(filter(None, (found, taken)))
+    if notes:
+        log.warning("%s: %s", path.name, notes)
+    return f"{path.name} {f'({notes}) ' if notes else ''}sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors in a .safetensors, .pth or .pt file by name; a `state_dict` inside a checkpoint is unwrapped."""
-    if not path.is_file():
-        raise UsageError(f"no such weights file: {path}")
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError(f"{path} holds no weights that can be read safely ({why}); save a plain state_dict") from error
-    for key in ("state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UsageError(f"{path} holds a {type(state).__name__} that is no state_dict; save net.state_dict()")
-    return state  # type: ignore[return-value]
+    """The tensors in a file of weights by name. Raises UsageError."""
+    return read_file(path).tensors
 
 
-def load_state(net: nn.Module, state: Mapping[str, Tensor], *, source: str, name: str) -> None:
-    """Copy a state into a net of the same names and shapes. Floats are cast to the net's dtype.
+def load_state(net: nn.Module, state: Mapping[str, Tensor], *, source: str, name: str) -> str:
+    """Copy a state into a net of the same names and shapes; returns a remark on what of the state was left out, or "".
+    Floats are cast to the net's dtype.
 
-    Names of DataParallel (`module.`) and of torchvision's oldest DenseNet files (`norm.1`) are understood. Raises
-    UsageError that says what is missing, unexpected or of another shape.
+    Prefixes of training programs (see `names.own_names`) and the names of torchvision's oldest DenseNet files
+    (`norm.1`) are understood, also by a net in DataParallel. A tensor that the net holds under two names may be given
+    under one. Raises UsageError that says what is missing, unexpected, of another shape, or no plain number.
     """
+    while isinstance(net, nn.DataParallel):
+        net = net.module
     own = net.state_dict()
-    given = OrderedDict((_modern(key), value) for key, value in state.items())
+    given, remark = own_names(state, own.keys(), source)
+    share(given, own)
     missing = [key for key in own if key not in given and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in given if key not in own]
     if missing or unexpected:
-        raise UsageError(f"{source} does not fit {name}: {_some('missing', missing)}{_some('unexpected', unexpected)}")
+        kind = "" if own.keys() & given.keys() else "it is of another architecture: "
+        raise UsageError(
+            f"{source} does not fit {name}: {kind}{_some('missing', missing)}{_some('unexpected', unexpected)}".rstrip()
+        )
     differing = [key for key in given if given[key].shape != own[key].shape]
     if differing:
         raise UsageError(f"{source} does not fit {name}: {_shapes(differing, given, own)}")
-    given._metadata = getattr(state, "_metadata", getattr(own, "_metadata", None))  # type: ignore[attr-defined]
-    for key in own.keys() - given.keys():
-        given[key] = own[key]
-    net.load_state_dict(given)
+    for key, value in given.items():
+        if why := unusable(value, own[key]):
+            raise UsageError(f"{source} does not fit {name}: {key} {why}")
+    complete = OrderedDict({**own, **given})
+    complete._metadata = getattr(state, "_metadata", getattr(own, "_metadata", None))  # type: ignore[attr-defined]
+    net.load_state_dict(complete)
+    return remark
+
+
+def share(given: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Fill in names that are missing because the net holds their tensor under another name too."""
+    by_place = {place(own[key]): value for key, value in given.items() if key in own and own[key].numel()}
+    absent = {key: place(value) for key, value in own.items() if key not in given}
+    given |= {key: by_place[where] for key, where in absent.items() if where in by_place}
+
+
+def place(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
+
+
+def unusable(value: Tensor, own: Tensor) -> str:
+    """Why a tensor cannot stand for one of the net's, or ""."""
+    if value.is_meta:
+        return "has no numbers; the net was saved from the meta device"
+    if own.is_floating_point() and (value.is_quantized or not value.is_floating_point()):
+        kind = str(value.dtype).removeprefix("torch.")
+        return f"is {kind}, the net's is {str(own.dtype).removeprefix('torch.')}; save the weights before quantisation"
+    if value.is_floating_point() and value.float().isnan().any():
+        return "holds NaN; the training has diverged"
+    return ""
 
 
 def load_by_order(net: nn.Module, state: Mapping[str, Tensor], *, source: str, name: str) -> None:
@@ -93,10 +117,6 @@ def no_weights(name: str) -> str:
         f"the weights of {name} cannot be downloaded; give a file with --weights {name}=FILE, "
         "or use an embedded model: efficientnet_lite0, efficientnet_lite1, efficientnet_lite2"
     )
-
-
-def _modern(key: str) -> str:
-    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", key.removeprefix("module."))
 
 
 def _some(what: str, keys: list[str]) -> str:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import platform
+import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Container, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch
+from ray._private.services import canonicalize_bootstrap_address
+from ray.exceptions import RayError, RayTaskError
 
 from bench.core.errors import UsageError
 from bench.core.seeds import content_hash
+from bench.engine.address import no_cluster, require_cluster
 from bench.engine.unit import Answer, Unit, Wanted
 from bench.engine.worker import Worker
 from bench.register import register
 from bench.request import Request
 from bench.results import Outcome
 from bench.tables.content import plural
-
-os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-# Read when Ray is imported. Else Ray, started below `uv run`, copies the folder to every node and installs all anew.
-
-import ray  # noqa: E402
-from ray.exceptions import RayError, RayTaskError  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +37,39 @@ PATIENCE = 600.0
 
 
 def connect(address: str) -> None:
-    """Join the cluster at `auto` or HOST:PORT, or start one on this machine (`local`). Raises UsageError."""
+    """Join the cluster at `auto` or HOST:PORT, or start one on this machine (`local`), which ends and leaves no files
+    when this process does. Raises UsageError."""
     if ray.is_initialized():
         return
+    if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        log.warning("Ray's token authentication is off: whoever reaches its ports can run code as this user")
+    if address == "local":
+        start_here()
+        return
     try:
-        ray.init(address=address, include_dashboard=False if address == "local" else None, log_to_driver=False)
+        found = canonicalize_bootstrap_address(address) if address == "auto" else address
+        require_cluster(found or address)
+        ray.init(address=found, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            f"no Ray cluster at --ray-address {address} ({reason}); start one with: ray start --head, "
-            "or write --ray-address local for this machine alone"
-        ) from error
+        raise no_cluster(address, str(error).splitlines()[0]) from error
+
+
+def start_here() -> None:
+    """Start a cluster on this machine alone. Raises UsageError."""
+    try:
+        context = ray.init(address="local", include_dashboard=False, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise UsageError(f"Ray cannot be started on this machine: {one_line(error)}") from error
+    atexit.register(end, Path(context.address_info["session_dir"]))
+
+
+def end(session: Path) -> None:
+    """Shut down the cluster that was started here, and remove its folder of logs, sockets and spilled objects."""
+    ray.shutdown()
+    shutil.rmtree(session, ignore_errors=True)
+    latest = session.with_name("session_latest")
+    if latest.is_symlink() and not latest.exists():
+        latest.unlink(missing_ok=True)
 
 
 def fingerprint(request: Request) -> str:

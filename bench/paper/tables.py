@@ -12,7 +12,9 @@ import pandas as pd
 from bench.core.errors import UsageError
 from bench.core.registry import suggest
 
-FOLDER = Path(__file__).resolve().parents[2] / "results" / "paper"
+CHECKOUT = Path(__file__).resolve().parents[2] / "results" / "paper"
+FOLDER = CHECKOUT if CHECKOUT.is_dir() else Path(__file__).resolve().with_name("printed")
+"""The printed tables, which lie beside this module where it was installed."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def table_names() -> list[str]:
 def load_table(name: str) -> PaperTable:
     """The table of that name. Raises UsageError for an unknown one, and where the tables were not installed."""
     if not (names := table_names()):
-        raise UsageError(f"no paper tables in {FOLDER}: they come with a checkout of the repository")
+        raise UsageError(f"no paper tables in {FOLDER}; install cambench again")
     if name not in names:
         raise UsageError(f"no paper table {name!r}; {suggest(name, names)}")
     facts: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
