@@ -60,7 +60,8 @@ def load(rows: Path) -> pd.DataFrame:
 
 def chosen(names: str, scores: pd.DataFrame) -> list[Metric]:
     """The stored metrics that are means over images. Raises UsageError for one that is not."""
-    stored = {e.name: e.value for e in METRICS if e.name in scores and not e.value.pool and scores[e.name].notna().any()}
+    means = [entry.value for entry in METRICS if not entry.value.pool]
+    stored = {metric.name: metric for metric in means if metric.name in scores and scores[metric.name].notna().any()}
     asked = list(stored) if names == "all" else split_list(names)
     for name in asked:
         if name not in stored:

@@ -79,8 +79,9 @@ def mean_interval(
         return math.nan, math.nan
     point, reach = float(values.mean()), float(np.ptp(values))
     if reach <= ROUNDING * np.abs(values).max():
-        share = bounds.index(point) if math.isfinite(bounds[1] - bounds[0]) and point in bounds else None
-        return (point, point) if share is None else scaled(wilson(n * share, n, level), bounds)
+        if math.isfinite(bounds[1] - bounds[0]) and point in bounds:
+            return scaled(wilson(n * bounds.index(point), n, level), bounds)
+        return point, point
     low, high = bounds if bounds[0] <= values.min() and values.max() <= bounds[1] else (-math.inf, math.inf)
     deviation = (values - point) / reach
     variance = float((deviation**2).mean())

@@ -114,11 +114,20 @@ def statistics(content: Content) -> str:
     text = f"intervals: 95 %, {'; '.join(kinds(content.metrics))}; none under {FEWEST_FOR_INTERVAL} images"
     if content.differences:
         text += (
-            "; differences: Student's t, sign-flip permutation test over images "
-            f"(exact up to {int(math.log2(FLIPS))} images, "
-            f"else {FLIPS} flips), Holm over the methods of a metric"
+            f"; differences: paired, {', '.join(contrasts(content.metrics))}, sign-flip permutation test over images (exact up to "
+            f"{int(math.log2(FLIPS))} images, else {FLIPS} flips), Holm over the methods of a metric"
         )
     return text + ("; T: median over single images, quartiles in the CSV" if content.timed else "")
+
+
+def contrasts(metrics: list[Metric]) -> list[str]:
+    """Which interval a difference has."""
+    named = {
+        "Student's t": any(not metric.rate and not metric.pool for metric in metrics),
+        "Bonett & Price for rates": any(metric.rate for metric in metrics),
+        "BCa for pooled metrics": any(metric.pool for metric in metrics),
+    }
+    return [name for name, there in named.items() if there]
 
 
 def kinds(metrics: list[Metric]) -> list[str]:

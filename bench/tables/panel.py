@@ -124,7 +124,7 @@ class Panel:
                 for images, column in zip(shared, columns, strict=True)
             ):
                 value = self._scaled(self.values[own, control])
-                win = ControlWin(self.methods[control], value, int(min(map(np.count_nonzero, shared))), int(own.sum()))
+                win = ControlWin(self.methods[control], value, min(int(x.sum()) for x in shared), int(own.sum()))
                 wins.append((self._loss(control, own), win))
         return min(wins, key=lambda win: win[0])[1] if wins else None
 
