@@ -95,9 +95,7 @@ def mean_interval(
     share, error = (point - low) / (high - low), error / (high - low)
     width = math.sqrt(share * (1 - share))
     bend -= (1 - 2 * share) * error / (4 * width**2)
-    angles = (
-        math.asin(math.sqrt(share)) - unbent(sign * t - shift, bend) * error / (2 * width) for sign in (1, -1)
-    )
+    angles = (math.asin(math.sqrt(share)) - unbent(sign * t - shift, bend) * error / (2 * width) for sign in (1, -1))
     lower, upper = (math.sin(min(max(angle, 0.0), math.pi / 2)) ** 2 for angle in angles)
     return scaled((lower, upper), (low, high))
 

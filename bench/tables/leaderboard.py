@@ -135,9 +135,7 @@ def leaders(rows: Sequence[MethodRow], incomplete: Collection[str]) -> dict[str,
 def marked(panel: Panel, leader: Mapping[str, str], contenders: Sequence[str]) -> dict[str, Cell]:
     """The cells of a metric, with those in the confidence set marked."""
     best = panel.best(contenders)
-    return {
-        label: dataclasses.replace(cell, best=leader.get(label) in best) for label, cell in panel.cells().items()
-    }
+    return {label: dataclasses.replace(cell, best=leader.get(label) in best) for label, cell in panel.cells().items()}
 
 
 def control_wins(panels: Sequence[Panel], rows: Sequence[MethodRow]) -> dict[str, ControlWin]:

@@ -93,20 +93,12 @@ def learned(content: Content) -> list[str]:
 
 
 def fewer(content: Content) -> list[str]:
-    rows = [
-        f"{line.method.label} ({line.images})"
-        for line in content.lines
-        if line.images < content.images
-    ]
+    rows = [f"{line.method.label} ({line.images})" for line in content.lines if line.images < content.images]
     return [f"scored on fewer than {plural(content.images, 'image')}: {', '.join(rows)}"] if rows else []
 
 
 def degenerate(content: Content) -> str:
-    rows = [
-        f"{line.method.label} {line.degenerate:.1f} %"
-        for line in content.lines
-        if line.degenerate > 0
-    ]
+    rows = [f"{line.method.label} {line.degenerate:.1f} %" for line in content.lines if line.degenerate > 0]
     return f"degenerate maps (constant or not finite): {', '.join(rows) or 'none'}"
 
 
@@ -114,8 +106,8 @@ def statistics(content: Content) -> str:
     text = f"intervals: 95 %, {'; '.join(kinds(content.metrics))}; none under {FEWEST_FOR_INTERVAL} images"
     if content.differences:
         text += (
-            f"; differences: paired, {', '.join(contrasts(content.metrics))}, sign-flip permutation test over images (exact up to "
-            f"{int(math.log2(FLIPS))} images, else {FLIPS} flips), Holm over the methods of a metric"
+            f"; differences: paired, {', '.join(contrasts(content.metrics))}; sign-flip permutation test over images "
+            f"(exact up to {int(math.log2(FLIPS))} images, else {FLIPS} flips), Holm over the methods of a metric"
         )
     return text + ("; T: median over single images, quartiles in the CSV" if content.timed else "")
 
