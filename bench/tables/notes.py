@@ -11,6 +11,9 @@ from bench.tables.content import Cell, Content, number, plural
 from bench.tables.panel import FEWEST
 
 
+HALL = "Student's t corrected for skewness (Hall 1992)"
+
+
 def notes(content: Content) -> list[str]:
     """Sentences for `content`."""
     directed = [metric for metric in content.metrics if metric.better != "none"]
@@ -32,7 +35,7 @@ def notes(content: Content) -> list[str]:
 
 def control_wins(content: Content, metric: Metric) -> str:
     win = content.wins[metric.name]
-    images = f" over the {plural(win.shared, 'image')} of both" if win.shared < win.images else ""
+    images = f" over the images of both ({win.shared} or more)" if win.shared < win.images else ""
     return (
         f"a control wins {metric.name}: {win.control} ({number(win.value, metric)}) beats every method{images}: "
         f"{metric.name} alone does not rank explainers"
@@ -124,10 +127,10 @@ def contrasts(metrics: list[Metric]) -> list[str]:
 
 def kinds(metrics: list[Metric]) -> list[str]:
     """Which interval stands in which column."""
+    means = [metric for metric in metrics if not metric.rate and not metric.pool]
     named = {
-        "Student's t with Hall's correction for skewness, on the arcsine scale for bounded metrics": [
-            metric.name for metric in metrics if not metric.rate and not metric.pool
-        ],
+        f"{HALL} on the arcsine scale": [metric.name for metric in means if all(map(math.isfinite, metric.bounds))],
+        HALL: [metric.name for metric in means if not all(map(math.isfinite, metric.bounds))],
         "Wilson": [metric.name for metric in metrics if metric.rate],
         f"BCa bootstrap ({RESAMPLES} resamples)": [metric.name for metric in metrics if metric.pool],
     }
