@@ -65,23 +65,27 @@ def mean_interval(
 ) -> tuple[float, float]:
     """Student's t interval of a mean, corrected for skewness, on the arcsine scale where the values are bounded.
 
-    values: (n,). With x̄, s, n and the sample skewness G, the ends are those of Hall's (1992) monotone transformation
-    T + a T² + a² T³ / 3 + G / (6 √n) of T = √n (x̄ - μ) / s, a = G / (3 √n), compared with Student's quantiles of n - 1.
-    Values within finite `bounds` are first scaled to [0, 1], and T is that of g(x̄) = arcsin √x̄ by the delta method:
-    a gains s g″(x̄) / (2 √n g′(x̄)). The ends never leave the bounds. Closed form: nothing is drawn.
+    values: (n,). With their mean x̄, standard deviation s, skewness G and error e = s / √(n - 1), the ends are those of
+    Hall's (1992) monotone transformation T + a T² + a² T³ / 3 + G / (6 √n) of T = (x̄ - μ) / e, a = G / (3 √n), compared
+    with Student's quantiles of n - 1. Values within finite `bounds` are first scaled to [0, 1], and T is that of
+    g(x̄) = arcsin √x̄ by the delta method: a gains e g″(x̄) / (2 g′(x̄)). The ends never leave the bounds. Closed form:
+    nothing is drawn. √(n - 1) in place of √n is what small skewed samples need (docs/statistics.md).
 
-    (NaN, NaN) for fewer than FEWEST_FOR_INTERVAL values; the point itself when nothing varies.
+    Where all values are the same bound, how often an image leaves it is a rate that was seen 0 times in n: Wilson's
+    interval. (NaN, NaN) for fewer than FEWEST_FOR_INTERVAL values; the point itself when nothing varies otherwise.
     """
     n = len(values)
     if n < FEWEST_FOR_INTERVAL:
         return math.nan, math.nan
     point, reach = float(values.mean()), float(np.ptp(values))
     if reach <= ROUNDING * np.abs(values).max():
+        if math.isfinite(bounds[1] - bounds[0]) and point in bounds:
+            return scaled(wilson(n * bounds.index(point), n, level), bounds)
         return point, point
     low, high = bounds if bounds[0] <= values.min() and values.max() <= bounds[1] else (-math.inf, math.inf)
     deviation = (values - point) / reach
     variance = float((deviation**2).mean())
-    error = reach * math.sqrt(variance / (n - 1))
+    error = reach * math.sqrt(variance * n) / (n - 1)
     skewness = float((deviation**3).mean()) / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
     bend, shift = skewness / (3 * math.sqrt(n)), skewness / (6 * math.sqrt(n))
     t = float(stdtrit(n - 1, (1 + level) / 2))
@@ -91,11 +95,15 @@ def mean_interval(
     share, error = (point - low) / (high - low), error / (high - low)
     width = math.sqrt(share * (1 - share))
     bend -= (1 - 2 * share) * error / (4 * width**2)
-    angles = (
-        math.asin(math.sqrt(share)) - unbent(sign * t - shift, bend) * error / (2 * width) for sign in (1, -1)
-    )
-    lower, upper = (low + (high - low) * math.sin(min(max(angle, 0.0), math.pi / 2)) ** 2 for angle in angles)
-    return lower, upper
+    angles = (math.asin(math.sqrt(share)) - unbent(sign * t - shift, bend) * error / (2 * width) for sign in (1, -1))
+    lower, upper = (math.sin(min(max(angle, 0.0), math.pi / 2)) ** 2 for angle in angles)
+    return scaled((lower, upper), (low, high))
+
+
+def scaled(shares: tuple[float, float], bounds: tuple[float, float]) -> tuple[float, float]:
+    """Two numbers in [0, 1] between the bounds."""
+    low, high = bounds
+    return low + (high - low) * shares[0], low + (high - low) * shares[1]
 
 
 def unbent(value: float, bend: float) -> float:
@@ -104,7 +112,8 @@ def unbent(value: float, bend: float) -> float:
 
 
 def difference_interval(differences: Array, most: float = math.inf, level: float = LEVEL) -> tuple[float, float]:
-    """Student's t interval of a mean of paired differences, (n,), that cannot exceed `most` in magnitude.
+    """Student's t interval of a mean of paired differences, (n,), that cannot exceed `most` in magnitude; the error is
+    s / √(n - 1) as in `mean_interval`.
 
     Without a correction for skewness: differences have heavy tails on both sides, and a skewness that a small sample
     shows is mostly noise (docs/statistics.md has the coverage of both).
@@ -114,9 +123,25 @@ def difference_interval(differences: Array, most: float = math.inf, level: float
     n = len(differences)
     if n < FEWEST_FOR_INTERVAL:
         return math.nan, math.nan
-    point, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(n)
+    point, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(n - 1)
     reach = float(stdtrit(n - 1, (1 + level) / 2)) * error
     return max(-most, point - reach), min(most, point + reach)
+
+
+def rate_difference_interval(differences: Array, level: float = LEVEL) -> tuple[float, float]:
+    """Interval of a difference of two rates over the same images (Bonett & Price 2012): differences (n,) of -1, 0, 1.
+
+    With a and b images on which the first, or the second, alone is 1, p = (a + 1) / (n + 2) and q = (b + 1) / (n + 2):
+    p - q ± z √((p + q - (p - q)²) / (n + 2)), z = Φ⁻¹((1 + level) / 2), cut to [-1, 1].
+
+    (NaN, NaN) for fewer than FEWEST_FOR_INTERVAL values.
+    """
+    n = len(differences)
+    if n < FEWEST_FOR_INTERVAL:
+        return math.nan, math.nan
+    p, q = ((int((differences * sign > 0.5).sum()) + 1) / (n + 2) for sign in (1, -1))
+    reach = float(ndtri((1 + level) / 2)) * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
+    return max(-1.0, p - q - reach), min(1.0, p - q + reach)
 
 
 def bca(values: Array, replicated: Array, pool: Pool, level: float = LEVEL) -> tuple[float, float]:

@@ -165,10 +165,10 @@ def test_pools_take_arrays_and_tensors_alike():
 
 @pytest.mark.parametrize("name", ["MaxBoxAcc", "MaxBoxAccV2", "PxAP"])
 def test_a_table_pools_over_images(name):
-    masks = torch.from_numpy(np.random.default_rng(0).random((6, SIZE, SIZE)) < 0.3).byte()
-    subjects = [case(subject.map, subject.boxes.tolist(), masks[i]) for i in range(6) for subject in [random_case(i)]]
+    masks = torch.from_numpy(np.random.default_rng(0).random((12, SIZE, SIZE)) < 0.3).byte()
+    subjects = [case(subject.map, subject.boxes.tolist(), masks[i]) for i in range(12) for subject in [random_case(i)]]
     vectors = torch.stack([measured(name, subject).vector for subject in subjects])
-    panel = Panel(METRICS[name].value, ["one"], vectors[:, None].numpy(), np.ones(6), 0)
+    panel = Panel(METRICS[name].value, ["one"], vectors[:, None].numpy(), np.ones(12), 0)
     cell = panel.cells()["one"]
     assert cell.value == pytest.approx(100 * pooled(name, *subjects))
     assert cell.low <= cell.value <= cell.high

@@ -18,6 +18,7 @@ from bench.statistics import (
     holm,
     mean_interval,
     positions,
+    rate_difference_interval,
     replicates,
     sign_flip,
     swap_test,
@@ -71,7 +72,7 @@ def hall(t, bend, shift):
 def test_the_ends_of_a_mean_are_where_the_corrected_t_reaches_its_quantile(bounds):
     """T at each end, put through the transformation, is Student's quantile."""
     sample = np.random.default_rng(1).beta(0.5, 2, size=25) * 4
-    n, mean, error = 25, sample.mean(), sample.std(ddof=1) / 5
+    n, mean, error = 25, sample.mean(), sample.std(ddof=1) / math.sqrt(24)
     skewness = scipy.stats.skew(sample, bias=False)
     bend, quantile = skewness / (3 * math.sqrt(n)), scipy.stats.t.ppf(0.975, n - 1)
     share, slope = mean / 4, 1.0
@@ -89,7 +90,7 @@ def test_a_symmetric_sample_has_students_interval():
     sample = np.concatenate([np.arange(10.0), -np.arange(10.0)])
     assert mean_interval(sample) == pytest.approx(difference_interval(sample))
     assert difference_interval(sample) == pytest.approx(
-        scipy.stats.t.interval(0.95, 19, sample.mean(), scipy.stats.sem(sample))
+        scipy.stats.t.interval(0.95, 19, sample.mean(), sample.std(ddof=1) / math.sqrt(19))
     )
 
 
@@ -111,10 +112,30 @@ def test_values_outside_the_stated_bounds_have_the_interval_of_unbounded_ones():
 def test_what_does_not_vary_is_the_point_and_nine_images_are_too_few():
     same, few = np.full(30, 0.1), np.arange(9.0)
     assert mean_interval(same, (0.0, 1.0)) == (same.mean(), same.mean())
+    assert mean_interval(np.zeros(30)) == (0.0, 0.0)
     assert difference_interval(np.zeros(30)) == (0.0, 0.0)
-    for ends in (mean_interval(few), difference_interval(few), wilson(3, 9), bca(few[:, None], few, largest)):
+    for ends in (
+        mean_interval(few), difference_interval(few), rate_difference_interval(few), wilson(3, 9),
+        bca(few[:, None], few, largest),
+    ):  # fmt: skip
         assert all(map(math.isnan, ends))
     assert all(map(math.isfinite, (*mean_interval(np.arange(10.0)), *wilson(3, 10))))
+
+
+def test_a_sample_at_a_bound_says_how_often_it_may_leave_it():
+    """No drop on any of 20 images: as for a rate seen 0 times in 20, it may be there on up to 16 %."""
+    assert mean_interval(np.zeros(20), (0.0, 1.0)) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert mean_interval(np.ones(20), (-1.0, 1.0)) == pytest.approx((1 - 2 * 0.1611, 1.0), abs=1e-4)
+
+
+def test_rate_differences_by_hand():
+    """5 and 2 discordant of 20: p = 6 / 22, q = 3 / 22."""
+    sample = np.array([1.0] * 5 + [-1.0] * 2 + [0.0] * 13)
+    reach = 1.959964 * math.sqrt((9 / 22 - (3 / 22) ** 2) / 22)
+    assert rate_difference_interval(sample) == pytest.approx((3 / 22 - reach, 3 / 22 + reach))
+    low, high = rate_difference_interval(np.zeros(20))
+    assert low == -high < 0
+    assert rate_difference_interval(np.ones(10))[1] == 1.0
 
 
 def test_positions_by_hand():

@@ -19,6 +19,7 @@ INK, PALE, BEST, RULE, BAND = "#1f2d3d", "#7f8b98", "#c8510a", "#d5dae0", "#f5f7
 WORDS = 30  # letters of a metric's title that fit over its column
 ROW, TOP, BOTTOM = 0.36, 1.15, 0.75  # inches: a method, title and headings, axis and legend
 GAP = 0.7  # rows between methods and controls
+SMALL = 0.8  # a letter of a heading to a letter of a name
 
 
 def draw(content: Content, path: Path) -> None:
@@ -29,7 +30,7 @@ def draw(content: Content, path: Path) -> None:
         headings |= {top - (1 + GAP) / 2: heading} if told(heading) else {}
         heights += [top + place for place in range(len(part))]
     rows = max(1.0, heights[-1] + 1 if heights else 0.0)
-    names = max((len(shown(line, content)) for line in lines), default=0)
+    names = max([0.0, *(len(shown(line, content)) for line in lines), *(SMALL * len(x) for x in headings.values())])
     panels, labels = len(content.metrics) + content.timed, 0.45 + 0.088 * names
     width, height = max(16.0, labels + 2.0 * panels), TOP + ROW * rows + BOTTOM
     figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
@@ -49,9 +50,9 @@ def draw(content: Content, path: Path) -> None:
             seconds(axes, lines, heights)
         if i == 0:
             name(axes, [shown(line, content) for line in lines], lines, heights)
-            for height, text in headings.items():
-                axes.annotate(text, (0, height), (0, 0), ("figure pixels", "data"), "offset points", va="center",
-                              size=8.5, color=PALE, annotation_clip=False)  # fmt: skip
+            for place, text in headings.items():
+                axes.annotate(text, (0, place), (-8, 0), axes.get_yaxis_transform(), "offset points", ha="right",
+                              va="center", size=8.5, color=PALE, annotation_clip=False)  # fmt: skip
     legend(figure, content, width, height)
     figure.savefig(path, format="png", metadata={"Software": None})
 

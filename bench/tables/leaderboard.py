@@ -58,8 +58,8 @@ def build_leaderboard(
     """The leaderboard of `rows` from one row of scores per method × image.
 
     scores: columns method, image, right (boolean or NA), degenerate ("", "constant" or "non-finite"), tied (share of
-    the pixels), optionally have (the tags of the metrics that were computed), a float column per metric (unscaled,
-    NaN where not computed) and `NAME_vector` for pooled metrics. The
+    the pixels), optionally have (the tags of the metrics that were computed), a float column per metric (unscaled, NaN
+    where not computed) and `NAME_vector` for pooled metrics. The
     order of rows, of methods and of images does not matter. Raises ValueError when a method has an image twice.
     """
     done = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.label)
@@ -135,9 +135,7 @@ def leaders(rows: Sequence[MethodRow], incomplete: Collection[str]) -> dict[str,
 def marked(panel: Panel, leader: Mapping[str, str], contenders: Sequence[str]) -> dict[str, Cell]:
     """The cells of a metric, with those in the confidence set marked."""
     best = panel.best(contenders)
-    return {
-        label: dataclasses.replace(cell, best=leader.get(label) in best) for label, cell in panel.cells().items()
-    }
+    return {label: dataclasses.replace(cell, best=leader.get(label) in best) for label, cell in panel.cells().items()}
 
 
 def control_wins(panels: Sequence[Panel], rows: Sequence[MethodRow]) -> dict[str, ControlWin]:

@@ -11,6 +11,9 @@ from bench.tables.content import Cell, Content, number, plural
 from bench.tables.panel import FEWEST
 
 
+HALL = "Student's t corrected for skewness (Hall 1992)"
+
+
 def notes(content: Content) -> list[str]:
     """Sentences for `content`."""
     directed = [metric for metric in content.metrics if metric.better != "none"]
@@ -32,7 +35,7 @@ def notes(content: Content) -> list[str]:
 
 def control_wins(content: Content, metric: Metric) -> str:
     win = content.wins[metric.name]
-    images = f" over the {plural(win.shared, 'image')} of both" if win.shared < win.images else ""
+    images = f" over the images of both ({win.shared} or more)" if win.shared < win.images else ""
     return (
         f"a control wins {metric.name}: {win.control} ({number(win.value, metric)}) beats every method{images}: "
         f"{metric.name} alone does not rank explainers"
@@ -93,20 +96,12 @@ def learned(content: Content) -> list[str]:
 
 
 def fewer(content: Content) -> list[str]:
-    rows = [
-        f"{line.method.label} ({line.images})"
-        for line in content.lines
-        if line.images < content.images
-    ]
+    rows = [f"{line.method.label} ({line.images})" for line in content.lines if line.images < content.images]
     return [f"scored on fewer than {plural(content.images, 'image')}: {', '.join(rows)}"] if rows else []
 
 
 def degenerate(content: Content) -> str:
-    rows = [
-        f"{line.method.label} {line.degenerate:.1f} %"
-        for line in content.lines
-        if line.degenerate > 0
-    ]
+    rows = [f"{line.method.label} {line.degenerate:.1f} %" for line in content.lines if line.degenerate > 0]
     return f"degenerate maps (constant or not finite): {', '.join(rows) or 'none'}"
 
 
@@ -114,19 +109,28 @@ def statistics(content: Content) -> str:
     text = f"intervals: 95 %, {'; '.join(kinds(content.metrics))}; none under {FEWEST_FOR_INTERVAL} images"
     if content.differences:
         text += (
-            "; differences: Student's t, sign-flip permutation test over images "
-            f"(exact up to {int(math.log2(FLIPS))} images, "
-            f"else {FLIPS} flips), Holm over the methods of a metric"
+            f"; differences: paired, {', '.join(contrasts(content.metrics))}; sign-flip permutation test over images "
+            f"(exact up to {int(math.log2(FLIPS))} images, else {FLIPS} flips), Holm over the methods of a metric"
         )
     return text + ("; T: median over single images, quartiles in the CSV" if content.timed else "")
 
 
+def contrasts(metrics: list[Metric]) -> list[str]:
+    """Which interval a difference has."""
+    named = {
+        "Student's t": any(not metric.rate and not metric.pool for metric in metrics),
+        "Bonett & Price for rates": any(metric.rate for metric in metrics),
+        "BCa for pooled metrics": any(metric.pool for metric in metrics),
+    }
+    return [name for name, there in named.items() if there]
+
+
 def kinds(metrics: list[Metric]) -> list[str]:
     """Which interval stands in which column."""
+    means = [metric for metric in metrics if not metric.rate and not metric.pool]
     named = {
-        "Student's t with Hall's correction for skewness, on the arcsine scale for bounded metrics": [
-            metric.name for metric in metrics if not metric.rate and not metric.pool
-        ],
+        f"{HALL} on the arcsine scale": [metric.name for metric in means if all(map(math.isfinite, metric.bounds))],
+        HALL: [metric.name for metric in means if not all(map(math.isfinite, metric.bounds))],
         "Wilson": [metric.name for metric in metrics if metric.rate],
         f"BCa bootstrap ({RESAMPLES} resamples)": [metric.name for metric in metrics if metric.pool],
     }

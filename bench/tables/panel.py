@@ -22,6 +22,7 @@ from bench.statistics import (
     estimate,
     holm,
     mean_interval,
+    rate_difference_interval,
     replicates,
     sign_flip,
     swap_test,
@@ -76,10 +77,6 @@ class Panel:
         return (lambda vectors: float(pool(torch.from_numpy(vectors)))) if pool else None
 
     @property
-    def bounds(self) -> tuple[float, float]:
-        return (0.0, 1.0) if self.metric.rate else self.metric.bounds
-
-    @property
     def directed(self) -> bool:
         return self.metric.better != "none"
 
@@ -127,7 +124,7 @@ class Panel:
                 for images, column in zip(shared, columns, strict=True)
             ):
                 value = self._scaled(self.values[own, control])
-                win = ControlWin(self.methods[control], value, int(min(map(np.count_nonzero, shared))), int(own.sum()))
+                win = ControlWin(self.methods[control], value, min(int(x.sum()) for x in shared), int(own.sum()))
                 wins.append((self._loss(control, own), win))
         return min(wins, key=lambda win: win[0])[1] if wins else None
 
@@ -184,8 +181,8 @@ class Panel:
         pool, columns = self.pool, range(pairs.shape[1])
         if pool is None:
             values = pairs[..., 0] - pairs[..., 1]
-            reach, p = self.bounds[1] - self.bounds[0], sign_flip(values, self.seed)
-            ends = [difference_interval(values[:, i], reach) for i in columns]
+            p = sign_flip(values, self.seed)
+            ends = [mean_difference_interval(self.metric, values[:, i]) for i in columns]
             return [(estimate(values[:, i]), *ends[i], float(p[i])) for i in columns]
 
         def contrast(pair: Array) -> float:
@@ -202,10 +199,8 @@ class Panel:
         ]
 
     def _interval(self, values: Array, images: Mask, column: int) -> tuple[float, float]:
-        if self.metric.rate:
-            return wilson(round(float(values.sum())), len(values))
         if self.pool is None:
-            return mean_interval(values, self.bounds)
+            return value_interval(self.metric, values)
         whole = images.all()
         drawn = self._replicates(images, [column]) if whole else replicates(values[:, None], self.seed, self.pool)
         return bca(values, drawn[:, 0], self.pool)
@@ -235,6 +230,18 @@ class Panel:
 
     def _columns(self, methods: Collection[str]) -> list[int]:
         return [self.methods.index(method) for method in methods]
+
+
+def value_interval(metric: Metric, values: Array) -> tuple[float, float]:
+    """95 % interval of the mean of a metric's (n,) values."""
+    return wilson(round(float(values.sum())), len(values)) if metric.rate else mean_interval(values, metric.bounds)
+
+
+def mean_difference_interval(metric: Metric, differences: Array) -> tuple[float, float]:
+    """95 % interval of the mean of (n,) differences of a metric's values."""
+    if metric.rate:
+        return rate_difference_interval(differences)
+    return difference_interval(differences, metric.bounds[1] - metric.bounds[0])
 
 
 def same_images(present: Mask) -> Iterator[tuple[Mask, NDArray[np.intp]]]:

@@ -12,8 +12,8 @@ from bench.tables.content import Cell, Content, Difference, Line
 
 
 def leaderboard(content: Content) -> str:
-    """`method`, per metric NAME, NAME_low, NAME_high, NAME_n (and NAME_right, NAME_wrong), then time, status and
-    rank; `not_ranked` says why a method has no rank."""
+    """`method`, per metric NAME, NAME_low, NAME_high, NAME_n (and NAME_right, NAME_wrong), then time, status and rank;
+    `not_ranked` says why a method has none."""
     names = [metric.name for metric in content.metrics]
     split = [metric.name for metric in content.split]
     header = ["method", *(name + suffix for name in names for suffix in ("", "_low", "_high", "_n"))]

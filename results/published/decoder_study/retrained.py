@@ -2,7 +2,7 @@
 
 RUNS has `NAME/decoder.safetensors` for `learnt`, the net as it is, and for every net of `randomised.py`, all of one
 recipe. A row: the rank correlation over pixels between the maps for the class that the net as it is predicts, mean over
-the sample photographs and 95 % BCa interval; beside it that of Grad-CAM's maps. A constant map on either side gives 0.
+the sample photographs and 95 % interval; beside it that of Grad-CAM's maps. A constant map on either side gives 0.
 """
 
 import sys
@@ -16,7 +16,7 @@ from bench.classifiers import load_classifier
 from bench.core.explainer import EXPLAINERS
 from bench.data import load_dataset, load_image
 from bench.normalise import normalise
-from bench.statistics import bca, replicates
+from bench.statistics import mean_interval
 from metrics.randomisation import rank_correlation
 
 NETS = Path(__file__).with_name("randomised.py")
@@ -32,7 +32,7 @@ def row(name: str, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> str:
     cells = []
     for before, after in pairs:
         found = np.array([rank_correlation(b, a) for b, a in zip(before, after, strict=True)])
-        low, high = bca(found, replicates(found[:, None], 0)[:, 0])
+        low, high = mean_interval(found, (-1.0, 1.0))
         cells.append(f"{found.mean():.2f} [{low:.2f}, {high:.2f}]")
     return f"| {' | '.join([name, *cells])} |"
 
