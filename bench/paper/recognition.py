@@ -34,12 +34,12 @@ def measure(request: Request) -> Measured:
     """Acc_top1: percent of the images whose most probable class is the label, with its Wilson interval; GFLOPs;
     params_M: 10⁶ parameters."""
     images, net = Images(request), request.classifier
-    state = State(request, images, Store(request.out), {})
+    state = State(request, images, Store(request.out), {}, {})
     rows = state.store.rows("clean")
     state.log_probabilities.update(rows.get("log_probabilities", {}))
     right: list[bool] = []
     for chunk in images.chunks():
-        if not request.compute and any(request.clean_key(d) not in state.log_probabilities for d in chunk.digest):
+        if not request.compute and not state.known(chunk):
             continue
         items, clean = state.load(chunk)
         labels = torch.tensor([-1 if item.label is None else item.label for item in items])
