@@ -17,7 +17,7 @@ from bench.core.metric import Metric
 from bench.core.precision import Precision
 from bench.core.seeds import content_hash
 from bench.evaluate import Setting, evaluate
-from bench.images import Images, load_items
+from bench.images import Images, load_items, size_of
 from bench.request import Request
 from bench.scorer import Scorer
 from bench.select_sources import choose_sources
@@ -75,7 +75,7 @@ def error_budget(request: Request, images: Images, store: Store) -> Budget | Non
         return None
     (source,) = choose_sources(REFERENCE, controls=False)
     metrics = [metric for metric in request.metrics if metric.kind == "score" and not metric.judge]
-    rows = [request.score_key(source, images.samples[row.id], row.digest) for row in first.itertuples()]
+    rows = [request.score_key(source, images.samples[row.id], row.digest, size_of(row)) for row in first.itertuples()]
     tags = [metric.tag for metric in metrics]
     key = content_hash("budget of means", str(net.precision), *rows, *tags, device_name(net.device), request.batch)
     stored = store.rows("budget")
@@ -84,7 +84,11 @@ def error_budget(request: Request, images: Images, store: Store) -> Budget | Non
     elif not request.compute:
         return None
     else:
-        budget = measured(request.setting, source, load_items(request, images.samples, first), metrics)
+        items, gone = load_items(request, images.samples, first)
+        if gone:
+            images.leave_out(gone)
+            return error_budget(request, images, store)
+        budget = measured(request.setting, source, items, metrics)
         store.add("budget", [{"key": key, "have": ["budget"], "budget": json.dumps(asdict(budget))}])
     if budget.exceeded:
         finer = " or take --dtype float16, which rounds finer" if net.precision.dtype == torch.bfloat16 else ""

@@ -33,6 +33,7 @@ from bench.core.protocols import Protocol, protocol
 from bench.core.ranges import at_least, within
 from bench.core.registry import load_file, split_list, suggest
 from bench.core.seeds import content_hash
+from bench.data.labels import Names, match_labels, same_classes
 from bench.engine import choose_engine
 from bench.flags import Parser
 from bench.judge import Judge
@@ -46,7 +47,12 @@ from bench.provenance import described, root_digest
 from bench.request import Request
 from bench.run import run
 from bench.select_sources import choose_sources
+from bench.tables.content import plural
 
+log = logging.getLogger(__name__)
+
+CROP_ROUNDING = 0.005
+"""Recipes round the resized side to pixels: 299 of 342 is meant as 224 of 256."""
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_METRICS = "AD,AG,AI,I,D,T"
 WITH_BOXES = "AD,AG,AI,I,D,EP,F1,LE,T"
@@ -131,32 +137,36 @@ def batch_size(text: str) -> int | str:
 def resolve_protocol(args: argparse.Namespace, dataset: Dataset, classifier: Classifier) -> Protocol:
     chosen = protocol(args.protocol or dataset.protocol)
     if args.target:
-        chosen = chosen.with_fields(target=target_class(args.target, classifier))
+        chosen = chosen.with_fields(target=target_class(args.target, dataset, classifier))
     if chosen.target.isdecimal() and int(chosen.target) >= classifier.num_classes:
-        raise unknown_class(chosen.target, classifier)
+        raise unknown_class(chosen.target, classifier, classifier.classes)
     within(1, classifier.input_size**2).check(
         f"protocol field steps, for the pixels of {classifier.name},", chosen.steps
     )
     return chosen
 
 
-def unknown_class(text: str, classifier: Classifier) -> UsageError:
-    names = [name.lower() for name in classifier.classes]
-    return UsageError(
-        f"--target {text!r} is no class of {classifier.name} (0 … {classifier.num_classes - 1}); {suggest(text, names)}"
-    )
+def unknown_class(text: str, classifier: Classifier, names: Sequence[str]) -> UsageError:
+    near = suggest(text.lower(), [name.lower() for name in names])
+    return UsageError(f"--target {text!r} is no class of {classifier.name} (0 … {classifier.num_classes - 1}); {near}")
 
 
-def target_class(text: str, classifier: Classifier) -> str:
-    """`true`, `predicted`, `least` or the index of a class given by index or by name."""
+def target_class(text: str, dataset: Dataset, classifier: Classifier) -> str:
+    """`true`, `predicted`, `least` or the index of a class given by index, name, synset or first synonym; the names are
+    the network's or, where it states none, the data set's, once labels are matched."""
     if text in ("true", "predicted", "least"):
         return text
-    names = {name.lower(): index for index, name in enumerate(classifier.classes)}
-    if text.lower() in names:
-        return str(names[text.lower()])
+    named = dataset.classes and len(dataset.classes) == classifier.num_classes and not classifier.stated_classes
+    names = Names(dataset.classes if named and dataset.classes else classifier.classes)
+    found = names.find(text)
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        choice = " and ".join(f"{index} ({names.names[index]})" for index in found)
+        raise UsageError(f"--target {text} names {len(found)} classes of {classifier.name}: {choice}; give the index")
     if text.isdecimal() and int(text) < classifier.num_classes:
         return text
-    raise unknown_class(text, classifier)
+    raise unknown_class(text, classifier, names.names)
 
 
 def resolve_metrics(text: str, dataset: Dataset | None = None) -> tuple[tuple[Metric, ...], bool]:
@@ -211,6 +221,11 @@ def load_judge(args: argparse.Namespace, classifier: Classifier) -> Judge | None
         return None
     own = [text for text in args.weights if split_weights(text)[0] == args.judge]
     net = load_classifier(args.judge, weights=weights_for(args.judge, own), device=classifier.device)
+    if not same_classes(net, classifier):
+        raise UsageError(
+            f"judge {net.name} names its classes otherwise than {classifier.name}, {net.classes[0]} first and not "
+            f"{classifier.classes[0]}; name another with --judge"
+        )
     return Judge(net, classifier)
 
 
@@ -225,6 +240,16 @@ def check_device(text: str) -> torch.device:
     return device
 
 
+def preparation(classifier: Classifier, chosen: Protocol) -> list[str]:
+    """A remark where the network's own recipe resizes and crops otherwise than the protocol does."""
+    ways = {"resize-crop": 224 / 256, "fit-crop": 1.0, "squash": None}
+    used, own = ways[chosen.pixels], classifier.crop_pct
+    if own is None or (used is not None and abs(used - own) < CROP_ROUNDING):
+        return []
+    shown = "squashed" if used is None else f"resized with crop {used:.3g}"
+    return [f"{shown}, {classifier.interpolation}; this network's own recipe is crop {own:.3g}"]
+
+
 def check_labels(dataset: Dataset, classifier: Classifier, chosen: Protocol) -> None:
     """Refuse labels that the classifier does not know, and a protocol that needs labels where there are none."""
     labels = [sample.label for sample in dataset.samples if sample.label is not None]
@@ -235,8 +260,9 @@ def check_labels(dataset: Dataset, classifier: Classifier, chosen: Protocol) -> 
         )
     if chosen.target == "true" and len(labels) < len(dataset.samples):
         raise UsageError(
-            f"protocol {chosen.name} explains the true class, but {dataset.name} has images without a label; "
-            "add --target predicted"
+            f"protocol {chosen.name} explains the true class, but {dataset.name} has "
+            f"{plural(len(dataset.samples) - len(labels), 'image')} without a label"
+            f"{''.join(f' ({remark})' for remark in dataset.remarks if 'label' in remark)}; add --target predicted"
         )
 
 
@@ -317,6 +343,7 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     if dataset.compose:
         composed, classifier = dataset.compose(classifier)
         dataset = dataclasses.replace(composed, name=dataset.name)
+    dataset = match_labels(dataset, classifier)
     classifier = classifier.at(Precision(getattr(torch, args.dtype), args.channels_last, args.compile))
     if args.batch_size == "auto":  # the workers of an engine get what was found
         args.batch_size = find_batch(classifier, min(len(dataset.samples), args.limit or len(dataset.samples)))
@@ -327,7 +354,9 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
         metrics += tuple(judge.metric(metric) for metric in resolve_metrics(args.judged, dataset)[0])
     chosen = resolve_protocol(args, dataset, classifier)
     check_labels(dataset, classifier, chosen)
-    remarks: list[str] = []
+    remarks = [*dataset.remarks, *preparation(classifier, chosen)]
+    for remark in remarks:
+        log.warning("%s", remark)
     sources = choose_sources(args.methods, protocol=chosen, controls=not args.no_controls, maps=args.maps)
     out = args.out.expanduser() if args.out else default_out(args, classifier, dataset, chosen)
     return Request(

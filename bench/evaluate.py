@@ -251,10 +251,10 @@ def explain_again(setting: Setting, source: Source, item: Item, case: Case) -> E
 
     def explain(images: torch.Tensor, targets: torch.Tensor | None = None) -> torch.Tensor:
         classes = torch.full((len(images),), case.target) if targets is None else targets
-        maps = []
+        maps: list[torch.Tensor] = []
         for image, target in zip(images, classes.to(setting.classifier.device), strict=True):
             again = dataclasses.replace(item, image=image)
-            maps.append(source.maps(setting.classifier, [again], target[None], setting.run_seed))
-        return normalise(torch.cat(maps), setting.classifier.input_size, setting.order(source))[0]
+            maps.extend(source.maps(setting.classifier, [again], target[None], setting.run_seed))
+        return normalise(maps, setting.classifier.input_size, setting.order(source))[0]
 
     return explain

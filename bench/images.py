@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-import torch
+from PIL import Image
 
 from bench.core.dataset import Sample
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, reason
 from bench.data.manifest import build_manifest
-from bench.data.pixels import load_image, load_mask, map_boxes
+from bench.data.pixels import ImageProblem, geometry, load_image, load_mask, map_boxes
 from bench.data.selection import select
 from bench.request import Request
 from bench.sources import Item
 from bench.store import write_atomic
+from bench.tables.content import plural
+
+log = logging.getLogger(__name__)
+
+NAMED = 5
+"""A remark names so many images and counts the others."""
 
 
 class Images:
@@ -31,10 +39,27 @@ class Images:
         self.table = manifest[manifest.problem == ""].reset_index(drop=True)
         if self.table.empty:
             raise UsageError(f"{request.dataset.name} has no readable image under {request.dataset.root}")
-        self.remarks: tuple[str, ...] = ()
+        self.gone: dict[str, str] = {}
+        """Images that disappeared or changed while the run went on, and what became of them."""
+        self._duplicates = duplicates(self.table)
+        for remark in self._duplicates:
+            log.warning("%s", remark)
+
+    @property
+    def ids(self) -> list[str]:
+        return self.table.id.tolist()
+
+    @property
+    def has_boxes(self) -> bool:
+        return any(self.samples[image].boxes for image in self.ids)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
         """What a reader of the table must know about the images; printed under it."""
-        self.ids = self.table.id.tolist()
-        self.has_boxes = any(self.samples[image].boxes for image in self.ids)
+        if not self.gone:
+            return self._duplicates
+        named = listed([f"{image} ({why})" for image, why in self.gone.items()])
+        return *self._duplicates, f"{plural(len(self.gone), 'image')} left out during the run: {named}"
 
     @property
     def listed(self) -> pd.DataFrame:
@@ -45,6 +70,25 @@ class Images:
         """`images.csv`: the image set, with digests."""
         write_atomic(folder / "images.csv", lambda path: self.listed.to_csv(path, index=False))
 
+    def leave_out(self, gone: Mapping[str, str]) -> None:
+        """Leave images out for every method from now on, by id and why; what is stored of them is not shown.
+
+        Raises UsageError when none is left.
+        """
+        new = {image: why for image, why in gone.items() if image not in self.gone}
+        if not new:
+            return
+        for image, why in new.items():
+            log.warning("%s is left out: %s", self.samples[image].path, why)
+        self.gone |= new
+        self.left_out += len(new)
+        self.table = self.table[~self.table.id.isin(new.keys())].reset_index(drop=True)
+        if self.table.empty:
+            raise UsageError(
+                f"no image of {self.request.dataset.name} is left: all have disappeared or changed during the run; "
+                "leave the files alone and run the same command again"
+            )
+
     def file(self, image: str) -> str:
         """An image's path below the data set's root, so that the list of images holds on another machine."""
         path, root = self.samples[image].path, self.request.dataset.root
@@ -52,21 +96,64 @@ class Images:
 
     def chunks(self) -> Iterator[pd.DataFrame]:
         """Slices of `batch` images, in the order in which limits nest: the same slices in every run."""
-        for start in range(0, len(self.table), self.request.batch):
-            yield self.table.iloc[start : start + self.request.batch]
+        table = self.table
+        for start in range(0, len(table), self.request.batch):
+            yield table.iloc[start : start + self.request.batch]
 
 
-def load_items(request: Request, samples: Mapping[str, Sample], chunk: pd.DataFrame) -> list[Item]:
-    """The images of some rows of the list, decoded, on the classifier's device; `samples` by id."""
-    net, pixels = request.classifier, request.protocol.pixels
-    rounded = request.protocol.boxes == "clipped"
-    items = []
+def duplicates(table: pd.DataFrame) -> tuple[str, ...]:
+    """A remark on files of one content, if there are any. Samples of one file, as of several classes, are none."""
+    files = table.drop_duplicates("file")
+    groups = [ids.tolist() for _, ids in files.groupby("digest", sort=False).id if len(ids) > 1]
+    if not groups:
+        return ()
+    named = listed([" = ".join(group) for group in groups])
+    return (f"{plural(len(groups), 'image')} there more than once, byte for byte, and all copies used: {named}",)
+
+
+def listed(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def size_of(row: Any) -> tuple[int, int]:
+    """Width and height of a row of the list of images."""
+    return int(row.width), int(row.height)
+
+
+def load_items(
+    request: Request, samples: Mapping[str, Sample], chunk: pd.DataFrame
+) -> tuple[list[Item], dict[str, str]]:
+    """The images of some rows of the list, decoded, on the classifier's device; `samples` by id.
+
+    A file that is not what the list says any more, because it disappeared or was replaced, gives no item; the second
+    part says why, by id.
+    """
+    items, gone = [], {}
     for row in chunk.itertuples():
-        sample = samples[row.id]
-        image = load_image(sample, pixels, net.input_size, net.interpolation).to(net.device, net.dtype)
-        boxes = None
-        if sample.boxes:
-            boxes = map_boxes(sample.boxes, (int(row.width), int(row.height)), pixels, net.input_size, rounded)
-        mask = load_mask(sample.mask(), pixels, net.input_size) if sample.mask else None
-        items.append(Item(row.id, row.digest, torch.as_tensor(image), sample.label, boxes, mask))
-    return items
+        try:
+            items.append(load_item(request, samples[row.id], row))
+        except ImageProblem as problem:
+            gone[row.id] = str(problem)
+    return items, gone
+
+
+def load_item(request: Request, sample: Sample, row: Any) -> Item:
+    """One image of the list. Raises ImageProblem."""
+    net, protocol = request.classifier, request.protocol
+    way, size, own, photograph = protocol.pixels, net.input_size, protocol.own_size, size_of(row)
+    image = load_image(sample, way, size, net.interpolation, own, row.digest).to(net.device, net.dtype)
+    boxes = None
+    if sample.boxes:
+        boxes = map_boxes(sample.boxes, photograph, way, size, protocol.boxes == "clipped", own)
+    mask = load_mask(open_mask(sample.mask), way, size, own) if sample.mask else None
+    return Item(row.id, row.digest, image, sample.label, boxes, mask, photograph, geometry(*photograph, way, size, own))
+
+
+def open_mask(mask: Callable[[], Image.Image]) -> Image.Image:
+    try:
+        return mask()
+    except ImageProblem:
+        raise
+    except Exception as error:  # Pillow's plug-ins raise nearly anything on a broken file, and data sets may be yours
+        raise ImageProblem(f"its mask cannot be read: {reason(error)}") from error

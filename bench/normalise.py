@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -20,13 +20,17 @@ ORDERS: dict[MapOrder, Callable[[torch.Tensor, int], torch.Tensor]] = {
 """Orders in circulation: ours; pytorch-grad-cam; Opti-CAM; CA-Stream; wsolevaluation; RISE."""
 
 
-def normalise(raw: torch.Tensor, size: int, order: MapOrder) -> tuple[torch.Tensor, list[str]]:
-    """(B, h, w) raw maps to (B, size, size) maps and, per map, what is degenerate about it.
+def normalise(raw: torch.Tensor | Sequence[torch.Tensor], size: int, order: MapOrder) -> tuple[torch.Tensor, list[str]]:
+    """(B, h, w) raw maps, or a list of maps (h, w) of any shapes, to (B, size, size) maps and, per map, what is
+    degenerate about it. Each map takes its own way: the others of its batch change nothing.
 
     "" for a sound map; "non-finite" for a raw map with NaN or infinity; "constant" for a map that does not tell any
     pixel from another. Both kinds become the zero map: it explains nothing, is scored like every other map and counted
     in the table, never dropped.
     """
+    if not isinstance(raw, torch.Tensor):
+        parts = [normalise(one[None], size, order) for one in raw]
+        return torch.cat([maps for maps, _ in parts]), [kind for _, kinds in parts for kind in kinds]
     finite = raw.isfinite().flatten(1).all(1)
     maps = ORDERS[order](torch.where(finite[:, None, None], raw, 0.0), size)
     span = maps.amax((1, 2)) - maps.amin((1, 2))

@@ -13,6 +13,7 @@ from bench.core.dataset import Dataset, Sample
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
 from bench.core.seeds import content_hash
+from bench.data.pixels import geometry
 from bench.evaluate import Setting
 from bench.judge import Judge
 from bench.sources import Source
@@ -52,19 +53,24 @@ class Request:
     def setting(self) -> Setting:
         return Setting(self.classifier, self.protocol, self.seed, self.batch, self.judge)
 
-    def clean_key(self, digest: str) -> str:
-        """Key of the untouched image's log-probabilities; `digest` is the sha256 of the image file."""
-        net = self.classifier
+    def clean_key(self, digest: str, size: tuple[int, int] | None = None) -> str:
+        """Key of the untouched image's log-probabilities; `digest` is the sha256 of the image file, `size` its width
+        and height. Only where the protocol's rule for images of the network's own size matters is it part of the key.
+        """
+        net, pixels = self.classifier, self.protocol.pixels
+        ways = (geometry(*size, pixels, net.input_size, rule) for rule in ("resized", "as-is")) if size else ()
+        kept = ("own size",) if len(set(ways)) > 1 and self.protocol.own_size == "as-is" else ()
         return content_hash(
             "clean", digest, net.name, net.digest, net.input_size, net.interpolation, net.mean.tolist(),
             net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__, *net.key,
+            *kept,
         )  # fmt: skip
 
-    def score_key(self, source: Source, sample: Sample, digest: str) -> str:
-        """Key of a row of scores: one source on one image, as it is annotated."""
+    def score_key(self, source: Source, sample: Sample, digest: str, size: tuple[int, int] | None = None) -> str:
+        """Key of a row of scores: one source on one image, as it is annotated; `digest` and `size` as of `clean_key`."""
         learned = source.learned(self.classifier)
         return content_hash(
-            "scores", self.clean_key(digest), self.classifier.layer, source.key(sample.id),
+            "scores", self.clean_key(digest, size), self.classifier.layer, source.key(sample.id),
             self.setting.order(source), self.protocol.key, self.seed, sample.annotation,
             *([learned.digest] if learned else []), *self.classifier.scoring_key,
         )  # fmt: skip

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.accuracy import Accuracy
 from bench.equal import equal_rows
-from bench.images import Images
+from bench.images import Images, size_of
 from bench.provenance import provenance
 from bench.request import Request
 from bench.store import Store
@@ -40,12 +40,13 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
     parts = []
     for source in request.sources:
         if outcomes[source.label].status == "ok":
-            keys = {
-                request.score_key(source, images.samples[row.id], row.digest): row.id
-                for row in images.table.itertuples()
-            }
-            part = stored.loc[stored.index.intersection(list(keys))]
-            parts.append(part.assign(method=source.label, image=[keys[key] for key in part.index]))
+            by_key: dict[str, list[str]] = {}  # copies of one file with one label have one key
+            for row in images.table.itertuples():
+                key = request.score_key(source, images.samples[row.id], row.digest, size_of(row))
+                by_key.setdefault(key, []).append(row.id)
+            found = [(key, image) for key in stored.index.intersection(list(by_key)) for image in by_key[key]]
+            part = stored.loc[[key for key, _ in found]]
+            parts.append(part.assign(method=source.label, image=[image for _, image in found]))
     if not parts:
         return pd.DataFrame({name: [] for name in ("key", "method", "image", *OPTIONAL)})
     scores = pd.concat(parts).rename(columns={m.column + end: m.name + end for m in request.metrics for end in ENDS})

@@ -22,7 +22,7 @@ from bench.engine.local import LocalEngine
 from bench.engine.unit import Answer, Unit
 from bench.engine.worker import Worker
 from bench.estimate import estimate
-from bench.images import Images
+from bench.images import Images, size_of
 from bench.request import Request
 from bench.results import Outcome, leaderboard
 from bench.sources import Item, Source
@@ -168,7 +168,8 @@ class State:
         ):
             for unit, answer in answers:
                 bar.set_description(unit.source)
-                self.keep_clean(unit.images, answer.clean)
+                self.images.leave_out(answer.gone)
+                self.keep_clean(remaining(unit.images, answer.gone), answer.clean)
                 if answer.outcome.status == "ok":
                     self.keep(unit, answer, gaps[unit.source])
                 else:
@@ -189,18 +190,24 @@ class State:
                     yield Unit(source.label, place, chunk, tuple(keys), metrics, clean)
 
     def keys(self, source: Source, table: pd.DataFrame) -> list[str]:
-        return [self.request.score_key(source, self.images.samples[row.id], row.digest) for row in table.itertuples()]
+        samples, key = self.images.samples, self.request.score_key
+        return [key(source, samples[row.id], row.digest, size_of(row)) for row in table.itertuples()]
+
+    def clean_keys(self, table: pd.DataFrame) -> list[str]:
+        return [self.request.clean_key(row.digest, size_of(row)) for row in table.itertuples()]
 
     def known(self, chunk: pd.DataFrame) -> tuple[np.ndarray, ...] | None:
         """The images' log-probabilities, if none is lacking."""
-        found = [self.log_probabilities.get(self.request.clean_key(digest)) for digest in chunk.digest]
+        found = [self.log_probabilities.get(key) for key in self.clean_keys(chunk)]
         present = tuple(log_p for log_p in found if log_p is not None)
         return present if len(present) == len(found) else None
 
     def load(self, chunk: pd.DataFrame) -> tuple[list[Item], torch.Tensor]:
-        """The chunk's images and their (B, C) float64 log-probabilities, from the store where it has them."""
-        items, clean = self.worker.load(chunk, self.known(chunk))
-        self.keep_clean(chunk, tuple(clean.numpy()))
+        """The chunk's images and their (B, C) float64 log-probabilities, from the store where it has them; those that
+        have disappeared or changed are left out."""
+        items, clean, gone = self.worker.load(chunk, self.known(chunk))
+        self.images.leave_out(gone)
+        self.keep_clean(remaining(chunk, gone), tuple(clean.numpy()))
         return items, clean
 
     @cached_property
@@ -213,19 +220,21 @@ class State:
 
     def keep_clean(self, chunk: pd.DataFrame, clean: Sequence[np.ndarray] | None) -> None:
         """Store log-probabilities that are not stored yet."""
-        if clean is None or self.known(chunk):
+        if clean is None or chunk.empty or self.known(chunk):
             return
-        keys = [self.request.clean_key(digest) for digest in chunk.digest]
+        keys = self.clean_keys(chunk)
         self.store.add("clean", [{"key": key, "have": ["clean"], "image": image, "log_probabilities": log_p}
                                  for key, image, log_p in zip(keys, chunk.id, clean, strict=True)])  # fmt: skip
         self.log_probabilities.update(zip(keys, clean, strict=True))
 
     def keep(self, unit: Unit, answer: Answer, gaps: Mapping[str, set[str]]) -> None:
         """Store the rows that lacked something, and their maps."""
-        by_key = {key: {"key": key, **row} for key, row in zip(unit.keys, answer.rows, strict=True)}
-        new = [key for key in unit.keys if key in gaps]
-        maps = {key: answer.maps[by_key[key]["image"]] for key in new}
-        self.store.add("scores", [by_key[key] for key in new], maps)
+        key_of = dict(zip(unit.images.id, unit.keys, strict=True))
+        by_key = {key_of[row["image"]]: {"key": key_of[row["image"]], **row} for row in answer.rows}
+        new = [key for key, row in by_key.items() if key in gaps and row["image"] not in self.images.gone]
+        if new:
+            maps = {key: answer.maps[by_key[key]["image"]] for key in new}
+            self.store.add("scores", [by_key[key] for key in new], maps)
         names = {metric.tag: metric.name for metric in self.request.metrics}
         for tag, why in answer.failures.items():
             if (unit.source, names[tag]) not in self.lost:
@@ -238,3 +247,8 @@ class State:
             log.debug("%s failed\n%s", unit.source, answer.traceback)
             tqdm.write(f"{unit.source}: {answer.outcome.status}: {answer.outcome.reason}")
             self.outcomes[unit.source], self.ended[unit.source] = answer.outcome, unit.chunk
+
+
+def remaining(chunk: pd.DataFrame, gone: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of the images that are still there."""
+    return chunk[~chunk.id.isin(gone.keys())]

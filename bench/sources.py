@@ -18,6 +18,7 @@ from bench.core.protocols import Fill
 from bench.core.registry import Spec
 from bench.core.seeds import forked_rng, seed_for
 from bench.data.maps import PrecomputedMaps
+from bench.data.pixels import Geometry, cut_map
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Item:
     """(n, 4) in pixels of `image`."""
     mask: torch.Tensor | None = None
     """(S, S) uint8: 0 background, 1 object, 255 to be ignored."""
+    photograph: tuple[int, int] | None = None
+    """Width and height of the image that `image` is made of, after EXIF rotation."""
+    geometry: Geometry | None = None
+    """How it is."""
     fills: dict[Fill, torch.Tensor] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What `Case.filled` has made of this image; one with other pixels (`dataclasses.replace`) begins anew."""
 
@@ -40,8 +45,11 @@ class Item:
 class ImageSet(Interface):
     """What a source may ask about the run's images before it starts."""
 
-    ids: Sequence[str]
-    has_boxes: bool
+    @property
+    def ids(self) -> Sequence[str]: ...
+
+    @property
+    def has_boxes(self) -> bool: ...
 
 
 class Source(Interface):
@@ -74,8 +82,10 @@ class Source(Interface):
         """Why this source cannot be scored on these images, or None. Raises UsageError for what must be mended."""
         ...
 
-    def maps(self, classifier: Classifier, items: Sequence[Item], targets: torch.Tensor, run_seed: int) -> torch.Tensor:
-        """(B, h, w) raw maps of the items, on the classifier's device."""
+    def maps(
+        self, classifier: Classifier, items: Sequence[Item], targets: torch.Tensor, run_seed: int
+    ) -> torch.Tensor | Sequence[torch.Tensor]:
+        """(B, h, w) raw maps of the items, on the classifier's device; a list where their shapes may differ."""
         ...
 
 
@@ -153,7 +163,7 @@ class MapsSource:
     padded: bool = False
 
     def key(self, item_id: str) -> str:
-        return f"maps {self.stored.digest(item_id)}"
+        return f"maps v2 {self.stored.digest(item_id)}"
 
     def cost(self, classifier: Classifier) -> Passes:
         return Passes(0)
@@ -169,15 +179,19 @@ class MapsSource:
             )
         return None
 
-    def maps(self, classifier: Classifier, items: Sequence[Item], targets: torch.Tensor, run_seed: int) -> torch.Tensor:
-        size = classifier.input_size
-        maps = [self.stored.load(item.id) for item in items]
-        if len({m.shape for m in maps}) > 1:
-            maps = [
-                torch.nn.functional.interpolate(m[None, None], (size, size), mode="bilinear", align_corners=False)[0, 0]
-                for m in maps
-            ]
-        return torch.stack(maps).to(classifier.device)
+    def maps(
+        self, classifier: Classifier, items: Sequence[Item], targets: torch.Tensor, run_seed: int
+    ) -> Sequence[torch.Tensor]:
+        return [shown(self.stored.load(item.id), item).to(classifier.device) for item in items]
+
+
+def shown(saliency: torch.Tensor, item: Item) -> torch.Tensor:
+    """What a stored map (h, w) says of the pixels that the net is shown: a map in the photograph's own pixels takes the
+    way of the image; any other is of the crop already."""
+    height, width = saliency.shape
+    if item.geometry is None or (width, height) != item.photograph or saliency.shape == item.image.shape[1:]:
+        return saliency
+    return cut_map(saliency, item.geometry)
 
 
 @dataclass(frozen=True)

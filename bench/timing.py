@@ -120,6 +120,8 @@ def time_sources(
         return {}
     failed: dict[str, str] = {}
     items, clean = load()
+    if not items:
+        return {}
     targets = choose_targets(clean, items, request.protocol.target)
     for source in tqdm(todo, desc="timing", unit="method", dynamic_ncols=True):
         try:

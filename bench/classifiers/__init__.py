@@ -53,6 +53,7 @@ def load_classifier(
         mean=architecture.mean,
         std=architecture.std,
         interpolation=architecture.interpolation,
+        crop_pct=architecture.crop_pct,
         classes=architecture.classes,
         origin=origin,
         device=device,

@@ -102,12 +102,20 @@ def whole(value: Any) -> int:
     return int(found)
 
 
+def share(value: Any) -> float:
+    (found,) = numbers(value)
+    if not 0 < found <= 1:
+        raise ValueError("must be above 0 and at most 1")
+    return found
+
+
 FACTS: dict[str, Callable[[Any], Any]] = {
     "layer": str,
     "input_size": size,
     "mean": mean,
     "std": std,
     "interpolation": interpolation,
+    "crop_pct": share,
     "classes": class_names,
     "output": lambda value: output_name(str(value)),
     "prefix_tokens": whole,
@@ -157,7 +165,7 @@ def recipe(holder: Any) -> dict[str, Any]:
     config = getattr(holder, "pretrained_cfg", None) or getattr(holder, "default_cfg", None)
     if not isinstance(config, Mapping):
         return {}
-    return {key: config[key] for key in ("input_size", "mean", "std", "interpolation") if config.get(key) is not None}
+    return {key: config[key] for key in ("input_size", "mean", "std", "interpolation", "crop_pct") if config.get(key) is not None}
 
 
 def read_classes(file: Path) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ def timm_architecture(name: str) -> Architecture:
         mean=tuple(recipe["mean"]),
         std=tuple(recipe["std"]),
         interpolation=recipe["interpolation"] if recipe["interpolation"] in INTERPOLATIONS else "bilinear",
+        crop_pct=recipe.get("crop_pct"),
         classes=IMAGENET_CLASSES if net.num_classes == len(IMAGENET_CLASSES) else (),
         fetch=partial(_fetch, name),
     )

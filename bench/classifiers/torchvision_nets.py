@@ -63,6 +63,7 @@ def torchvision_architecture(name: str) -> Architecture:
         mean=mean,
         std=std,
         interpolation=recipe.interpolation.value,
+        crop_pct=recipe.crop_size[0] / recipe.resize_size[0],
         classes=tuple(weights.meta["categories"]),
         fetch=partial(_fetch, name, weights),
     )

@@ -44,6 +44,8 @@ class Architecture:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     interpolation: str = "bilinear"
+    crop_pct: float | None = None
+    """Share of the resized image's short side that the net's own recipe crops; None where it says none."""
     classes: tuple[str, ...] = ()
     """Class names by index; empty for "0", "1", …"""
     fetch: Callable[[nn.Module], str] | None = None
@@ -112,6 +114,7 @@ class Classifier:
         mean: Sequence[float] = (0.0, 0.0, 0.0),
         std: Sequence[float] = (1.0, 1.0, 1.0),
         interpolation: str = "bilinear",
+        crop_pct: float | None = None,
         classes: Sequence[str] = (),
         origin: str = "",
         device: torch.device | str = "cpu",
@@ -122,7 +125,7 @@ class Classifier:
     ):
         refuse_unusable(net, name)
         self.name, self.origin, self.source = name, origin, source
-        self.input_size, self.interpolation = input_size, interpolation
+        self.input_size, self.interpolation, self.crop_pct = input_size, interpolation, crop_pct
         self.device, self.dtype = torch.device(device), dtype
         self.precision = Precision(dtype)
         self.digest = state_digest(net)

@@ -53,6 +53,8 @@ class Dataset:
     """The protocol that these images are meant for, unless the user names another."""
     metrics: str = ""
     """Columns of the table unless the user names others, as on the command line; empty for the usual ones."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the table must know about the images and labels; printed under it."""
     compose: Callable[[Classifier], tuple[Dataset, Classifier]] | None = None
     """For a data set that depends on the classifier: called once it is loaded, gives the data set proper and the
     classifier to explain on it."""

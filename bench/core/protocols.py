@@ -14,6 +14,7 @@ Pixels = Literal["resize-crop", "fit-crop", "squash"]
 Fill = Literal["black", "mean", "blur-11-5", "blur-5-5"]
 Maps = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "bicubic", "as-is", "paper"]
 Boxes = Literal["clipped", "unclipped"]
+OwnSize = Literal["as-is", "resized"]
 Axes = Literal["right", "swapped"]
 Ties = Literal["seeded", "argsort"]
 
@@ -28,6 +29,8 @@ class Protocol:
     name: str
     pixels: Pixels = "resize-crop"
     """At input size s: short side to s·256/224 and centre crop s; short side to s and centre crop; squash to s × s."""
+    own_size: OwnSize = "as-is"
+    """An image of exactly s × s pixels: kept as it is, or resized as any other."""
     target: str = "predicted"
     """Class that is explained: `true` label, `predicted`, `least` probable, or a class index."""
     masked_out: Fill = "black"
@@ -61,8 +64,9 @@ class Protocol:
 
     def with_fields(self, **changes: str) -> Protocol:
         """A protocol with some fields changed, renamed so that nobody takes it for the original."""
-        kinds = {"pixels": Pixels, "target": str, "masked_out": Fill, "insertion_start": Fill, "deletion_end": Fill,
-                 "steps": int, "maps": Maps, "boxes": Boxes, "axes": Axes, "ties": Ties, "max_passes": int}  # fmt: skip
+        kinds = {"pixels": Pixels, "own_size": OwnSize, "target": str, "masked_out": Fill, "insertion_start": Fill,
+                 "deletion_end": Fill, "steps": int, "maps": Maps, "boxes": Boxes, "axes": Axes, "ties": Ties,
+                 "max_passes": int}  # fmt: skip
         values = {}
         for field, text in changes.items():
             if field not in kinds:
@@ -77,9 +81,11 @@ class Protocol:
 
     @property
     def key(self) -> str:
-        """Every field that can change a number, for content keys."""
+        """Every field that can change a number, for content keys; but `own_size`, which changes some images only and
+        stands in the keys of those (`Request.clean_key`)."""
         fields = dataclasses.asdict(self)
-        left_out = {"name", "note", "paper", "max_passes", *(k for k, v in LATER.items() if fields[k] == v)}
+        later = (k for k, v in LATER.items() if fields[k] == v)
+        left_out = {"name", "note", "paper", "max_passes", "own_size", *later}
         return ",".join(f"{k}={fields[k]}" for k in sorted(fields) if k not in left_out)
 
 
@@ -101,13 +107,16 @@ QUICK_NOTE = "quick: fewer steps and capped methods, for looking, not for citing
 for _protocol in (
     Protocol("clean"),
     Protocol("quick", steps=5, max_passes=200, note=QUICK_NOTE),
-    Protocol("opticam-2024", target="true", deletion_end="mean", maps="paper", paper="Opti-CAM, arXiv 2301.07002"),
-    Protocol("opticam-2024-loc", pixels="fit-crop", target="true", deletion_end="mean", maps="paper",
-             boxes="unclipped", axes="swapped", paper="Opti-CAM, arXiv 2301.07002; boxes of kondiz/casme"),
-    Protocol("castream-2024", pixels="squash", target="true", insertion_start="blur-5-5", deletion_end="mean",
-             maps="min-max-then-up", paper="CA-Stream, arXiv 2404.14996"),
-    Protocol("wsol-v2", pixels="squash", target="true", maps="bicubic", paper="Choe et al. 2020, arXiv 2007.04178"),
-    Protocol("grid", pixels="squash", target="true", paper="Böhle et al. 2021, arXiv 2104.00032"),
-    Protocol("rise-2018", masked_out="mean", deletion_end="mean", maps="as-is", paper="RISE, arXiv 1806.07421"),
+    Protocol("opticam-2024", own_size="resized", target="true", deletion_end="mean", maps="paper",
+             paper="Opti-CAM, arXiv 2301.07002"),
+    Protocol("opticam-2024-loc", pixels="fit-crop", own_size="resized", target="true", deletion_end="mean",
+             maps="paper", boxes="unclipped", axes="swapped", paper="Opti-CAM, arXiv 2301.07002; boxes of kondiz/casme"),
+    Protocol("castream-2024", pixels="squash", own_size="resized", target="true", insertion_start="blur-5-5",
+             deletion_end="mean", maps="min-max-then-up", paper="CA-Stream, arXiv 2404.14996"),
+    Protocol("wsol-v2", pixels="squash", own_size="resized", target="true", maps="bicubic",
+             paper="Choe et al. 2020, arXiv 2007.04178"),
+    Protocol("grid", pixels="squash", own_size="resized", target="true", paper="Böhle et al. 2021, arXiv 2104.00032"),
+    Protocol("rise-2018", own_size="resized", masked_out="mean", deletion_end="mean", maps="as-is",
+             paper="RISE, arXiv 1806.07421"),
 ):  # fmt: skip
     PROTOCOLS.add(_protocol.name, _protocol)

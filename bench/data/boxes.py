@@ -16,6 +16,8 @@ from bench.core.registry import suggest
 from bench.data.pixels import image_size
 
 COLUMNS = ("x0", "y0", "x1", "y1")
+NORMALISED = 0.5
+"""Share of the image's side by which boxes in 0 … 1 may reach beyond it, and still be recognised as such."""
 
 
 def with_boxes(samples: Iterable[Sample], source: Path) -> tuple[Sample, ...]:
@@ -57,7 +59,18 @@ def read_csv(file: Path, samples: Iterable[Sample]) -> dict[str, tuple[Box, ...]
             if sample.id not in sizes:
                 sizes[sample.id] = image_size(sample.path)
             found[sample.id].append(parse_box([row[name] for name in COLUMNS], sizes[sample.id], where, sample.id))
+    refuse_normalised(found.values(), file)
     return {sample_id: tuple(boxes) for sample_id, boxes in found.items()}
+
+
+def refuse_normalised(boxes: Iterable[Iterable[Box]], where: str | Path) -> None:
+    """Raises UsageError where all boxes lie within the first pixel."""
+    ends = [number for group in boxes for box in group for number in box]
+    if ends and all(-NORMALISED < number <= 1 + NORMALISED for number in ends):
+        raise UsageError(
+            f"{where}: all boxes lie within 0 … 1; are they normalised? Boxes are in pixels: multiply x by the image's "
+            "width and y by its height"
+        )
 
 
 def find(by_name: Mapping[str, Sample], row: Mapping[str, str], where: str) -> Sample:
@@ -76,6 +89,7 @@ def read_voc_folder(folder: Path, samples: Sequence[Sample]) -> dict[str, tuple[
         file = next((file for name in names if (file := folder / f"{name}.xml").is_file()), None)
         if file and (objects := read_voc(file)):
             found[sample.id] = tuple(box for _, box in objects)
+    refuse_normalised(found.values(), folder)
     if not found:
         raise UsageError(f"{folder} holds no box file of these images; it needs one ID.xml (VOC) per image")
     return found

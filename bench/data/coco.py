@@ -17,6 +17,7 @@ from torchvision.datasets import CocoDetection
 from bench.core.dataset import Box, Dataset, Sample, dataset
 from bench.core.errors import UsageError
 from bench.core.seeds import content_hash
+from bench.data.boxes import refuse_normalised
 from bench.data.folder import existing
 from bench.data.voc import replace_boxes
 
@@ -51,6 +52,7 @@ def coco(root: Path | None, boxes: Path | None, *, split: str = "val2017") -> Da
                 name = f"{file.stem}/{classes[label].replace(' ', '-')}"
                 samples.append(Sample(name, file, label, found, CocoMask(index, items, content_hash(*items))))
     samples.sort(key=lambda sample: sample.id)
+    refuse_normalised((sample.boxes or () for sample in samples), annotations)
     return Dataset("coco", replace_boxes(samples, boxes), classes, root)
 
 

@@ -24,6 +24,7 @@ from bench.core.dataset import Dataset, Sample, dataset, load_dataset
 from bench.core.errors import UsageError
 from bench.core.ranges import within
 from bench.core.seeds import content_hash
+from bench.data.labels import match_labels
 from bench.data.pixels import ImageProblem, load_image
 from bench.data.selection import select
 from bench.store import write_atomic
@@ -69,7 +70,8 @@ def grid(
 
     def compose(classifier: Classifier) -> tuple[Dataset, Classifier]:
         asked = cells_apart(classifier, n) if difull else classifier
-        groups = arrange(choose(base, classifier, confidence, n * n, mosaics), n * n, mosaics)
+        known = match_labels(base, classifier)
+        groups = arrange(choose(known, classifier, confidence, n * n, mosaics), n * n, mosaics)
         folder = cache_folder() / "grid"
         samples = []
         for number, group in enumerate(groups, 1):
@@ -78,8 +80,10 @@ def grid(
                 assert sample.label is not None
                 label = sample.label + (cell * classifier.num_classes if difull else 0)
                 samples.append(Sample(f"grid-{n}x{n}-{number:05}/cell-{cell + 1}", path, label, (box,)))
-        classes = asked.classes if difull else base.classes
-        return Dataset("grid", tuple(samples), classes, folder, protocol="grid", metrics="GPG,T"), asked
+        classes = asked.classes if difull else known.classes
+        return Dataset(
+            "grid", tuple(samples), classes, folder, protocol="grid", metrics="GPG,T", remarks=known.remarks
+        ), asked
 
     return Dataset("grid", (), base.classes, root, protocol="grid", compose=compose)
 
@@ -97,10 +101,11 @@ def choose(base: Dataset, classifier: Classifier, confidence: float, size: int, 
         if mosaics and sum(min(images, mosaics) for images in per_class.values()) >= mosaics * size:
             break
     if len(per_class) < size:
+        because = "".join(f" ({remark})" for remark in base.remarks)
         raise UsageError(
             f"of {len(base.samples)} images of {base.name}, {classifier.name} recognises {len(chosen)} of "
             f"{len(per_class)} classes with a probability of at least {confidence:g}, and a mosaic needs {size} "
-            "classes; lower confidence or n, or name another data set by of="
+            f"classes{because}; lower confidence or n, or name another data set by of="
         )
     return chosen
 
@@ -174,7 +179,10 @@ def mosaic_of(group: Group, n: int, classifier: Classifier) -> Image.Image:
     size = classifier.input_size
     mosaic = torch.empty(3, size, size)
     for sample, (x0, y0, x1, y1) in zip(group, cells(n, size), strict=True):
-        image = load_image(sample, "resize-crop", size, classifier.interpolation)
+        try:
+            image = load_image(sample, "resize-crop", size, classifier.interpolation)
+        except ImageProblem as problem:
+            raise UsageError(f"{sample.path} has changed while mosaics were made: {problem}") from problem
         mosaic[:, y0:y1, x0:x1] = TF.resize(image, [y1 - y0, x1 - x0], InterpolationMode.BILINEAR, antialias=True)
     return TF.to_pil_image((mosaic * 255).round().to(torch.uint8))
 

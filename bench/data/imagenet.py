@@ -11,8 +11,9 @@ from torchvision.models import ResNet18_Weights
 
 from bench.core.dataset import Box, Dataset, Sample, dataset
 from bench.core.errors import UsageError
-from bench.data.boxes import parse_box, read_voc, with_boxes
-from bench.data.folder import existing, image_files, names
+from bench.data.boxes import parse_box, read_voc, refuse_normalised, with_boxes
+from bench.data.files import find_images, names
+from bench.data.folder import existing
 from bench.data.packages import package_folder
 
 LAYOUT = (
@@ -39,9 +40,10 @@ def imagenet(root: Path | None, boxes: Path | None) -> Dataset:
         images = root
     if images is None:
         raise UsageError(f"{root} is not laid out as ImageNet; expected {LAYOUT}")
-    files = image_files(images)
+    listing = find_images(images)
+    files = listing.files
     if not files:
-        raise UsageError(f"{images} holds no images; expected {LAYOUT}")
+        raise UsageError("; ".join([f"{images} holds no images", *listing.remarks, f"expected {LAYOUT}"]))
 
     synsets, classes = read_classes(first(base / "LOC_synset_mapping.txt" for base in bases))
     solution = first(base / "LOC_val_solution.csv" for base in bases)
@@ -54,7 +56,9 @@ def imagenet(root: Path | None, boxes: Path | None) -> Dataset:
         if synset not in label_of:
             raise UsageError(f"no class is known for {file} (synset {synset}); expected {LAYOUT}")
         samples.append(Sample(name, file, label_of[synset], found))
-    return Dataset("imagenet", with_boxes(samples, boxes) if boxes else tuple(samples), classes, root)
+    refuse_normalised((sample.boxes or () for sample in samples), solution or annotations or images)
+    chosen = with_boxes(samples, boxes) if boxes else tuple(samples)
+    return Dataset("imagenet", chosen, classes, root, remarks=listing.remarks)
 
 
 def first(paths: Iterable[Path]) -> Path | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bench.core.dataset import Dataset, Sample
-from bench.data.pixels import ImageProblem, open_image
+from bench.data.pixels import ImageProblem, decode, read_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +44,9 @@ def inspect(sample: Sample) -> dict[str, Any]:
     row = {"id": sample.id, "file": str(sample.path), "label": sample.label, "digest": "", "problem": "",
            "width": None, "height": None}  # fmt: skip
     try:
-        row["width"], row["height"] = open_image(sample.path).size
+        data = read_bytes(sample.path)
+        row["digest"] = hashlib.sha256(data).hexdigest()
+        row["width"], row["height"] = decode(data).size
     except ImageProblem as problem:
         row["problem"] = str(problem)
-    try:
-        row["digest"] = hashlib.sha256(sample.path.read_bytes()).hexdigest()
-    except OSError as error:
-        row["problem"] = row["problem"] or f"cannot be read: {error.strerror}"
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class PrecomputedMaps:
         if not self.folder.is_dir():
             raise UsageError(f"no such folder of maps: {folder}; it needs one ID.npy per image")
 
+        self._digests: dict[str, str] = {}
+
     def path(self, image_id: str) -> Path:
         return self.folder / f"{image_id}.npy"
 
@@ -33,14 +36,15 @@ class PrecomputedMaps:
     def load(self, image_id: str) -> torch.Tensor:
         """(h, w) float32 map, signed, any resolution; NaN and infinities are passed on.
 
-        Raises UsageError naming the file when it is missing, unreadable, not numeric, or not 2-D.
+        Raises UsageError naming the file when it is missing, unreadable, not numeric, not 2-D, or another one than
+        `digest` has been told of.
         """
-        path = self.path(image_id)
+        path, data = self.path(image_id), self.read(image_id)
+        digest = hashlib.sha256(data).hexdigest()
+        if self._digests.get(image_id, digest) != digest:
+            raise UsageError(f"{path} has changed since the run began; run the same command again")
         try:
-            with path.open("rb") as stream:
-                values = np.lib.format.read_array(stream, allow_pickle=False)
-        except FileNotFoundError:
-            raise UsageError(f"no map for image {image_id}: {path} does not exist") from None
+            values = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} is not a .npy file of numbers: {error}") from error
         if values.dtype.kind not in "fiub":
@@ -50,8 +54,16 @@ class PrecomputedMaps:
         return torch.from_numpy(values.astype(np.float32))
 
     def digest(self, image_id: str) -> str:
-        """sha256 of the map's file, hex, for content keys. Raises UsageError when it is missing."""
+        """sha256 of the map's file, hex, for content keys, as it was when first asked. Raises UsageError when the file
+        is missing."""
+        if image_id not in self._digests:
+            self._digests[image_id] = hashlib.sha256(self.read(image_id)).hexdigest()
+        return self._digests[image_id]
+
+    def read(self, image_id: str) -> bytes:
         try:
-            return hashlib.sha256(self.path(image_id).read_bytes()).hexdigest()
+            return self.path(image_id).read_bytes()
         except FileNotFoundError:
             raise UsageError(f"no map for image {image_id}: {self.path(image_id)} does not exist") from None
+        except OSError as error:
+            raise UsageError(f"{self.path(image_id)} cannot be read: {error.strerror}") from None

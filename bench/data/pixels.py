@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from torchvision.transforms import InterpolationMode
 
 from bench.core.dataset import Box, Sample
-from bench.core.protocols import Pixels
+from bench.core.protocols import OwnSize, Pixels
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded: Pillow's own limit against decompression bombs (512 MiB as RGB)."""
@@ -37,13 +40,31 @@ class ImageProblem(Exception):
 
 
 def open_image(path: Path) -> Image.Image:
-    """The file fully decoded, turned as EXIF says, as 8-bit RGB.
+    """The file fully decoded, see `decode`. Raises ImageProblem."""
+    return decode(read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes. Raises ImageProblem for one that is missing, cannot be read or is no regular file: to open a pipe
+    would wait for ever."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ImageProblem("cannot be read: not a regular file")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ImageProblem("file not found") from None
+    except OSError as error:
+        raise ImageProblem(f"cannot be read: {error.strerror}") from None
+
+
+def decode(data: bytes) -> Image.Image:
+    """The bytes of an image file as 8-bit RGB, turned as EXIF says.
 
     16-bit grey is scaled by 255/65535, transparent pixels are laid on black (the value of masked-out pixels), CMYK and
     palettes are converted by Pillow, of an animation the first frame is taken. Raises ImageProblem.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(data)) as image:
             check_size(*image.size)
             image.load()
             # After loading: Pillow turns TIFFs itself and then drops the tag.
@@ -53,17 +74,13 @@ def open_image(path: Path) -> Image.Image:
     except ImageProblem:
         raise
     except Exception as error:  # Pillow's plug-ins raise nearly anything on a broken file
-        raise ImageProblem(describe(path, error)) from error
+        raise ImageProblem(describe(data, error)) from error
 
 
-def describe(path: Path, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "file not found"
-    if isinstance(error, PermissionError | IsADirectoryError):
-        return f"cannot be read: {error.strerror}"
+def describe(data: bytes, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"too large: more than {MAX_PIXELS} pixels"
-    if path.stat().st_size == 0:
+    if not data:
         return "empty file"
     if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow can read"
@@ -79,6 +96,8 @@ def check_size(width: int, height: int) -> None:
 
 def image_size(path: Path) -> tuple[int, int] | None:
     """(width, height) after EXIF rotation, from the header alone; None when it cannot be read."""
+    if not path.is_file():
+        return None
     try:
         with Image.open(path) as image:
             # Pillow has already swapped a TIFF's size.
@@ -112,13 +131,14 @@ class Geometry(NamedTuple):
     size: int
 
 
-def geometry(width: int, height: int, pixels: Pixels, size: int) -> Geometry:
+def geometry(width: int, height: int, pixels: Pixels, size: int, own_size: OwnSize = "as-is") -> Geometry:
     """The transform of a `width` × `height` image, with torchvision's rounding.
 
     resize-crop: short side to round(size · 256/224), centre crop; fit-crop: short side to `size`, centre crop; squash:
     both sides to `size`. The long side is truncated to an integer, the crop's offset is int(round((long - size) / 2)).
+    An image of `size` × `size` keeps its pixels under `own_size` "as-is".
     """
-    if pixels == "squash":
+    if pixels == "squash" or (own_size == "as-is" and width == height == size):
         return Geometry(size, size, 0, 0, size)
     short = {"resize-crop": round(size * 256 / 224), "fit-crop": size}[pixels]
     long = int(short * max(width, height) / min(width, height))
@@ -126,27 +146,50 @@ def geometry(width: int, height: int, pixels: Pixels, size: int) -> Geometry:
     return Geometry(new_width, new_height, round((new_width - size) / 2.0), round((new_height - size) / 2.0), size)
 
 
-def load_image(sample: Sample, pixels: Pixels, size: int, interpolation: str) -> torch.Tensor:
-    """(3, size, size) float32 in [0, 1], resized with antialiasing. Raises ImageProblem for a file that cannot be used.
+def load_image(
+    sample: Sample,
+    pixels: Pixels,
+    size: int,
+    interpolation: str,
+    own_size: OwnSize = "as-is",
+    digest: str | None = None,
+) -> torch.Tensor:
+    """(3, size, size) float32 in [0, 1], resized with antialiasing. Raises ImageProblem for a file that cannot be used,
+    and where `digest`, the sha256 of the file's bytes in hex, is given and not theirs.
 
     `interpolation` is torchvision's name, "bilinear" or "bicubic". Equal to torchvision's Resize, CenterCrop, ToTensor
     on the decoded image.
     """
-    image = open_image(sample.path)
-    to = geometry(*image.size, pixels, size)
+    data = read_bytes(sample.path)
+    if digest is not None and hashlib.sha256(data).hexdigest() != digest:
+        raise ImageProblem("its bytes have changed since the run began")
+    image = decode(data)
+    to = geometry(*image.size, pixels, size, own_size)
     resized = TF.resize(image, [to.height, to.width], InterpolationMode(interpolation))
     return TF.to_tensor(TF.crop(resized, to.top, to.left, size, size))
 
 
-def load_mask(mask: Image.Image, pixels: Pixels, size: int) -> torch.Tensor:
+def load_mask(mask: Image.Image, pixels: Pixels, size: int, own_size: OwnSize = "as-is") -> torch.Tensor:
     """(size, size) uint8: an object mask of the original image along the way of `load_image`, by nearest neighbour."""
-    to = geometry(*mask.size, pixels, size)
+    to = geometry(*mask.size, pixels, size, own_size)
     resized = TF.resize(mask, [to.height, to.width], InterpolationMode.NEAREST)
     return torch.from_numpy(np.array(TF.crop(resized, to.top, to.left, size, size), dtype=np.uint8))
 
 
+def cut_map(saliency: torch.Tensor, to: Geometry) -> torch.Tensor:
+    """(size, size): a map (h, w) of the original image along the way of `load_image`, bilinear with antialiasing."""
+    mode = InterpolationMode.BILINEAR
+    resized = TF.resize(saliency[None], [to.height, to.width], mode, antialias=True)
+    return TF.crop(resized, to.top, to.left, to.size, to.size)[0]
+
+
 def map_boxes(
-    boxes: Sequence[Box], image_size: tuple[int, int], pixels: Pixels, size: int, rounded: bool = True
+    boxes: Sequence[Box],
+    image_size: tuple[int, int],
+    pixels: Pixels,
+    size: int,
+    rounded: bool = True,
+    own_size: OwnSize = "as-is",
 ) -> torch.Tensor:
     """(n, 4) float64 boxes in the pixels of `load_image`: x' = x · (resized width / width) - left, y' likewise.
 
@@ -155,7 +198,7 @@ def map_boxes(
     may reach beyond the crop.
     """
     width, height = image_size
-    to = geometry(width, height, pixels, size)
+    to = geometry(width, height, pixels, size, own_size)
     scales, offsets = [to.width / width, to.height / height], [float(to.left), float(to.top)]
     if not rounded and pixels != "squash":
         scales = [min(to.width, to.height) / min(width, height)] * 2

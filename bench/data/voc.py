@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,9 @@ from torchvision.models.segmentation import FCN_ResNet50_Weights
 from bench.core.dataset import Box, Dataset, Sample, dataset
 from bench.core.errors import UsageError
 from bench.core.ranges import within
-from bench.data.boxes import with_boxes
+from bench.data.boxes import refuse_normalised, with_boxes
 from bench.data.folder import existing
+from bench.data.pixels import ImageProblem, read_bytes
 
 CLASSES = tuple(FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1.meta["categories"][1:])
 LAYOUT = (
@@ -53,6 +55,7 @@ def voc(
             mask = VocMask.of(masks[image.stem], label + 1) if image.stem in masks else None
             samples.append(Sample(f"{image.stem}/{name}", image, label, found, mask))
     samples.sort(key=lambda sample: sample.id)
+    refuse_normalised((sample.boxes or () for sample in samples), root)
     return Dataset("voc", replace_boxes(samples, boxes), CLASSES, root)
 
 
@@ -114,6 +117,9 @@ class VocMask:
         return cls(file, value, hashlib.sha256(file.read_bytes()).hexdigest())
 
     def __call__(self) -> Image.Image:
-        with Image.open(self.file) as image:
+        data = read_bytes(self.file)
+        if hashlib.sha256(data).hexdigest() != self.digest:
+            raise ImageProblem(f"its mask {self.file.name} has changed since the run began")
+        with Image.open(io.BytesIO(data)) as image:
             values = np.asarray(image)
         return Image.fromarray(np.where(values == VOID, VOID, values == self.value).astype(np.uint8))

@@ -40,11 +40,13 @@ class Answer:
 
     outcome: Outcome = field(default_factory=Outcome)
     rows: Sequence[dict[str, Any]] = ()
-    """A row per image, without its key."""
+    """A row per image that is still there, without its key."""
     maps: dict[str, torch.Tensor] = field(default_factory=dict)
     """Raw maps by image id."""
     clean: tuple[np.ndarray, ...] | None = None
-    """The images' log-probabilities, where the unit came without."""
+    """Those images' log-probabilities, where the unit came without."""
+    gone: Mapping[str, str] = field(default_factory=dict)
+    """Why images of the chunk are not what the list says any more, by id."""
     traceback: str = ""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Metrics that failed, by tag, and why; the rows lack their columns."""
@@ -57,8 +59,7 @@ Wanted = Callable[[Unit], bool]
 class Engine(Protocol):
     """Carries out units and hands over the answers as they come, in any order; it stores nothing.
 
-    Closing the generator ends what is under way. An exception that no unit answers for, as of an image that has
-    disappeared, ends the run.
+    Closing the generator ends what is under way. An exception that no unit answers for ends the run.
     """
 
     def carry_out(

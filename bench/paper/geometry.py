@@ -77,7 +77,7 @@ def measure(
         order = spec.value.order if protocol.maps == "paper" else protocol.maps
         saliency = normalise(raw, SIZE, order)[0][0]
         for name, (size, boxes) in tqdm(known.items(), spec.label, unit="image", dynamic_ncols=True):
-            mapped = map_boxes(boxes, size, protocol.pixels, SIZE, protocol.boxes == "clipped")
+            mapped = map_boxes(boxes, size, protocol.pixels, SIZE, protocol.boxes == "clipped", protocol.own_size)
             case = Case(blank, saliency, raw[0], 0, None, protocol, nothing, seed, boxes=mapped)
             values = {metric.name: as_value(metric.function(case)) for metric in usable}
             rows.append({"method": spec.label, "image": name, "right": None} | columns(values))

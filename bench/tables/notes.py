@@ -10,7 +10,6 @@ from bench.statistics import FEWEST_FOR_INTERVAL, FLIPS, RESAMPLES
 from bench.tables.content import Cell, Content, number, plural
 from bench.tables.panel import FEWEST
 
-
 HALL = "Student's t corrected for skewness (Hall 1992)"
 
 

@@ -22,6 +22,7 @@ from bench.core.ranges import above, at_least, within
 from bench.core.registry import split_list
 from bench.core.seeds import content_hash, forked_rng, seed_for
 from bench.data import PrecomputedMaps, load_dataset, select
+from bench.data.labels import match_labels
 from bench.flags import Parser, real, whole
 from bench.process import prepare_process
 from bench.program import command
@@ -39,6 +40,8 @@ from methods.decoder.training.loop import Places, Training
 from methods.decoder.training.photographs import Photographs, split
 from methods.decoder.training.recipe import Recipe
 from methods.decoder.training.teacher import stored_maps
+
+log = logging.getLogger(__name__)
 
 OK, USAGE, INTERRUPTED = 0, 2, 130
 
@@ -105,6 +108,9 @@ def train(args: argparse.Namespace) -> Path:
     if not classifier.output.exclusive:
         why = f"{classifier.name} gives {classifier.output.name}"
         raise UsageError(f"the losses compare a class with all others, and {why}")
+    dataset = match_labels(dataset, classifier)
+    for remark in dataset.remarks:
+        log.warning("%s", remark)
     check_labels(recipe, dataset, classifier)
     config = configure(
         classifier, split_list(args.taps), stages=args.stages, width=args.width, conditioning=args.conditioning,
