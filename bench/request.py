@@ -67,7 +67,7 @@ class Request:
         )  # fmt: skip
 
     def score_key(self, source: Source, sample: Sample, digest: str, size: tuple[int, int] | None = None) -> str:
-        """Key of a row of scores: one source on one image, as it is annotated; `digest` and `size` as of `clean_key`."""
+        """Key of a row of scores: one source on an image as annotated; `digest` and `size` as in `clean_key`."""
         learned = source.learned(self.classifier)
         return content_hash(
             "scores", self.clean_key(digest, size), self.classifier.layer, source.key(sample.id),

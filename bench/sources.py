@@ -106,7 +106,7 @@ class ExplainerSource:
 
     @property
     def order(self) -> MapOrder:
-        return self.spec.value.order
+        return self.spec.value.map_order(**self.spec.params)
 
     @property
     def padded(self) -> bool:
@@ -117,7 +117,7 @@ class ExplainerSource:
         explainer = self.spec.value
         library = f"{explainer.library} {importlib.metadata.version(explainer.library)}" if explainer.library else ""
         source = f"source {explainer.source}" if explainer.source else ""
-        return " ".join(f"{self.spec.key} v{explainer.version} {library} {source}".split())
+        return " ".join(f"{self.spec.key} v{explainer.map_version(**self.spec.params)} {library} {source}".split())
 
     def key(self, item_id: str) -> str:
         return self._key

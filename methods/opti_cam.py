@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.core.classifier import Classifier
-from bench.core.explainer import Passes, explainer
+from bench.core.explainer import MapOrder, Passes, explainer
 from bench.core.output import Output
 from bench.core.ranges import above, within
 from methods._common import check_targets, of_targets, others
@@ -23,6 +23,16 @@ EPS = 1e-8
 def passes(classifier: Classifier, *, steps: int = 100, **_: object) -> Passes:
     """At most: an image that stops early needs fewer. The clean logits take a run of the head."""
     return Passes(steps + (1 if classifier.traced else 2), steps)
+
+
+def order(*, normalisation: Normalisation = "min-max", **_: object) -> MapOrder:
+    """A mask that is no min-max is returned as it was optimised, and so it is scored."""
+    return "up-then-min-max" if normalisation == "min-max" else "as-is"
+
+
+def version(*, normalisation: Normalisation = "min-max", **_: object) -> int:
+    """2: S of the other normalisations was returned before its n, so that another mask was scored."""
+    return 1 if normalisation == "min-max" else 2
 
 
 def mix(A: Tensor, u: Tensor) -> Tensor:
@@ -58,8 +68,8 @@ LOSSES: dict[Objective, Callable[[Tensor, Tensor, Tensor, Output], Tensor]] = {
 """(masked logits (B, C), targets (B,), clean logits (B, C), what they mean) to what is minimised, (B,)."""
 
 
-@explainer("opti-cam", paper="Zhang et al. 2024, arXiv 2301.07002", passes=passes, order="up-then-min-max",
-           quick="steps=10", padded=False)  # fmt: skip
+@explainer("opti-cam", paper="Zhang et al. 2024, arXiv 2301.07002", passes=passes, order=order,
+           version=version, quick="steps=10", padded=False)  # fmt: skip
 def opti_cam(
     classifier: Classifier,
     images: Tensor,
@@ -76,6 +86,8 @@ def opti_cam(
     """S(u*) = Σ_k softmax(u*)_k ReLU(A_k) with u* = argmax_u f_c(x · n(up(S(u)))), by `steps` of Adam from u = `init`.
 
     `up` is bilinear to the image, n the `normalisation` of the mask: min-max, division by the maximum, or sigmoid.
+    Maps are S(u*), (B, h, w), where n is min-max, which the harness does. Else they are the masks themselves,
+    n(up(S(u*))), (B, H, W) in [0, 1], which protocols that follow the paper's order score as they are.
     `objective`: the logit (plain), minus its distance from the clean logit (norm), the logit less the best other one
     (margin), the log-probability (cross-entropy).
 
@@ -97,10 +109,14 @@ def opti_cam(
     # An empty map only scales S, which n undoes: its gradient is rounding noise, which Adam would blow up to steps.
     felt = (A.amax((2, 3)) > 0) | (normalisation == "sigmoid")
     drawn, active = A.new_empty(A[:, 0].shape), torch.arange(len(A), device=A.device)
+    size = images.shape[-2:]
+
+    def mask(S: Tensor) -> Tensor:
+        return mask_of(F.interpolate(S[:, None], size, mode="bilinear")[:, 0], eps)
+
     previous, checked = A.new_full((len(A),), torch.inf), u.detach().clone()
     for step in range(steps):
-        maps = F.interpolate(mix(A, u[active])[:, None], images.shape[-2:], mode="bilinear")
-        logits = classifier.logits(images * mask_of(maps[:, 0], eps)[:, None])
+        logits = classifier.logits(images * mask(mix(A, u[active]))[:, None])
         loss = loss_of(logits, targets, clean, classifier.output)
         if early_stop and step % every == 0:
             reached = loss.detach().sum().expand_as(loss) if legacy else loss.detach()
@@ -111,9 +127,9 @@ def opti_cam(
                     rows[~worse] for rows in (active, A, images, targets, clean, loss, reached, last)
                 )
                 if not len(active):
-                    return drawn
+                    break
             previous, checked = reached, last
         u.grad = torch.autograd.grad(loss.sum(), u)[0] * felt
         adam.step()
     drawn[active] = mix(A, u.detach()[active])
-    return drawn
+    return drawn if normalisation == "min-max" else mask(drawn)

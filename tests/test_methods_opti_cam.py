@@ -10,6 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.core.classifier import Classifier
+from bench.core.explainer import EXPLAINERS
+from bench.core.metric import METRICS
+from bench.core.protocols import PROTOCOLS
+from bench.evaluate import Setting, evaluate
+from bench.normalise import normalise
+from bench.sources import ExplainerSource, Item
 from methods.opti_cam import mix, opti_cam
 from tests.toys import SIZE, TOYS, photo, toy_classifier
 
@@ -43,16 +49,17 @@ def loss_of(
 
 
 def slow_run(
-    classifier: Classifier, images: Tensor, targets: Tensor, steps: int, lr: float, joint: bool
+    classifier: Classifier, images: Tensor, targets: Tensor, steps: int, lr: float, joint: bool, n_of: str = "min-max"
 ) -> tuple[Tensor, list[int]]:
-    """Maps and the steps at which they stopped; `joint` for the authors' rule on the sum over the images."""
+    """Maps S and the steps at which they stopped; `joint` for the authors' rule on the sum over the images, `n_of` for
+    the normalisation."""
     A = classifier.features(images).relu()
     n = len(images)
     u, first, second = torch.full(A.shape[:2], 0.5).double(), torch.zeros(A.shape[:2]), torch.zeros(A.shape[:2])
     kept, previous, stopped = u.clone(), [float("inf")] * n, [steps] * n
     for step in range(steps):
         u = u.detach().requires_grad_()
-        losses = [loss_of(classifier, A[i], u[i], images[i], int(targets[i]), "plain", "min-max") for i in range(n)]
+        losses = [loss_of(classifier, A[i], u[i], images[i], int(targets[i]), "plain", n_of) for i in range(n)]
         (gradient,) = torch.autograd.grad(sum(losses), u)  # type: ignore[arg-type]
         if step % (steps // 10) == 0:
             checked = [sum(losses).item()] * n if joint else [loss.item() for loss in losses]  # type: ignore[union-attr]
@@ -100,7 +107,9 @@ def test_first_step_goes_by_the_learning_rate_down_the_finite_differences(object
         assert g.abs().max() > 1e-4
         empty = (A.amax((1, 2)) == 0) & (normalisation != "sigmoid")  # g is rounding noise
         moved = start - 0.3 * (g / (g.abs() + 1e-8)).masked_fill(empty, 0)
-        torch.testing.assert_close(maps[i], torch.einsum("k,khw->hw", moved.softmax(0), A), rtol=1e-4, atol=1e-6)
+        S = torch.einsum("k,khw->hw", moved.softmax(0), A)
+        expected = S if normalisation == "min-max" else mask(S, normalisation)
+        torch.testing.assert_close(maps[i], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -153,9 +162,11 @@ def test_constant_maps_stay_finite_except_under_legacy() -> None:
     net.features[-2].weight.data.zero_()  # type: ignore[index,union-attr]
     net.features[-2].bias.data.fill_(1.0)  # type: ignore[index,union-attr]
     classifier = Classifier(net, name="flat", layer="features[-1]", input_size=SIZE)
-    for normalisation in ("min-max", "max", "sigmoid"):
+    expected = {"min-max": torch.ones(3, 8, 8), "max": torch.ones(3, SIZE, SIZE),
+                "sigmoid": torch.full((3, SIZE, SIZE), 1.0).sigmoid()}  # fmt: skip
+    for normalisation, value in expected.items():
         maps = opti_cam(classifier, photo(3), TARGETS, steps=10, normalisation=normalisation)  # type: ignore[arg-type]
-        torch.testing.assert_close(maps, torch.ones(3, 8, 8))
+        torch.testing.assert_close(maps, value)
     assert opti_cam(classifier, photo(3), TARGETS, steps=10, legacy=True).isnan().all()
 
 
@@ -163,3 +174,40 @@ def test_constant_maps_stay_finite_except_under_legacy() -> None:
 def test_any_number_of_steps_works(steps: int) -> None:
     """The authors' code needs at least 10."""
     assert opti_cam(toy_classifier(), photo(3), TARGETS, steps=steps).isfinite().all()
+
+
+@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize("normalisation", ["max", "sigmoid"])
+def test_the_mask_that_was_optimised_is_returned_and_scored_as_it_is(normalisation: Any, joint: bool) -> None:
+    """Against the authors' loop in float64, whose result is n(up(S))."""
+    classifier, images = toy_classifier("deep_head", dtype=torch.float64), photo(3).double()
+    slow, _ = slow_run(classifier, images, TARGETS, 20, 0.1, joint, normalisation)
+    masks = torch.stack([mask(S, normalisation) for S in slow])
+    text = f"opti-cam(normalisation={normalisation},steps=20,legacy={str(joint).lower()})"
+    source = ExplainerSource(EXPLAINERS.spec(text))
+    drawn = opti_cam(classifier, images, TARGETS, **source.spec.params)
+    torch.testing.assert_close(drawn, masks, rtol=1e-7, atol=1e-9)
+    if normalisation == "sigmoid":
+        assert drawn.min() > 0.49, "min-max would have made another mask of it"
+    setting = Setting(classifier, PROTOCOLS["opticam-2024"].value, 0, 3)
+    scored, kinds = normalise(drawn, SIZE, setting.order(source))
+    assert torch.equal(scored, drawn)
+    assert kinds == ["", "", ""]
+    with torch.no_grad():
+        p = classifier.logits(images).softmax(1)[range(3), TARGETS]
+        masked = classifier.logits(images * masks[:, None]).softmax(1)[range(3), TARGETS]
+    items = [Item(str(c), str(c), image, c, None) for image, c in zip(images, TARGETS.tolist(), strict=True)]
+    rows, _ = evaluate(setting, source, items, classifier.logits(images).detach().log_softmax(1), [METRICS["AD"].value])
+    expected = ((p - masked).clamp(min=0) / p).tolist()
+    assert [row["AD"] for row in rows] == pytest.approx(expected, abs=1e-6)
+
+
+def test_min_max_keeps_its_keys_and_the_others_get_new_ones_under_every_protocol() -> None:
+    specs = {n: EXPLAINERS.spec(f"opti-cam(normalisation={n})") for n in ("min-max", "max", "sigmoid")}
+    sources = {n: ExplainerSource(spec) for n, spec in specs.items()}
+    fixed = "early_stop=true,init=0.5,legacy=false,lr=0.1"
+    assert sources["min-max"].key("") == f"opti-cam({fixed},normalisation=min-max,objective=plain,steps=100) v1"
+    assert sources["max"].key("") == f"opti-cam({fixed},normalisation=max,objective=plain,steps=100) v2"
+    assert sources["sigmoid"].key("") == f"opti-cam({fixed},normalisation=sigmoid,objective=plain,steps=100) v2"
+    assert [source.order for source in sources.values()] == ["up-then-min-max", "as-is", "as-is"]
+    assert ExplainerSource(EXPLAINERS.spec("opti-cam")).order == "up-then-min-max"

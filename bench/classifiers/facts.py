@@ -165,7 +165,8 @@ def recipe(holder: Any) -> dict[str, Any]:
     config = getattr(holder, "pretrained_cfg", None) or getattr(holder, "default_cfg", None)
     if not isinstance(config, Mapping):
         return {}
-    return {key: config[key] for key in ("input_size", "mean", "std", "interpolation", "crop_pct") if config.get(key) is not None}
+    names = ("input_size", "mean", "std", "interpolation", "crop_pct")
+    return {key: config[key] for key in names if config.get(key) is not None}
 
 
 def read_classes(file: Path) -> tuple[str, ...]:

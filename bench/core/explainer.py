@@ -57,8 +57,9 @@ class Explainer:
     """Passes per image, or a function (classifier, **parameters) giving them."""
     skip: Callable[[Any], str | None] = lambda classifier: None
     """Reason why the explainer does not apply to a classifier, or None."""
-    order: MapOrder = "positive"
-    """How the method's own paper or code goes from the raw map to [0, 1]; protocols with map="paper" follow it."""
+    order: MapOrder | Callable[..., MapOrder] = "positive"
+    """How the method's own paper or code goes from the raw map to [0, 1], or a function (**parameters) giving it;
+    protocols with map="paper" follow it."""
     quick: str | None = None
     """Parameters that replace the defaults under protocols that cap the passes, as `steps=10`."""
     control: bool = False
@@ -72,14 +73,20 @@ class Explainer:
     """(classifier, **parameters) to what the explainer's own weights were trained on; None for one without weights."""
     double: bool = False
     """A library's version of a method that stands natively in the table; only run when named."""
-    version: int = 1
-    """Part of every stored row's key: raise it when the maps change."""
+    version: int | Callable[..., int] = 1
+    """Part of every stored row's key, or a function (**parameters) giving it: raise it when the maps change."""
     source: str = ""
     """Digest of the code of a plug-in, part of its rows' keys; "" for our own, which has versions."""
 
     @property
     def seeded(self) -> bool:
         return "seeds" in inspect.signature(self.function).parameters
+
+    def map_order(self, **params: Any) -> MapOrder:
+        return self.order(**params) if callable(self.order) else self.order
+
+    def map_version(self, **params: Any) -> int:
+        return self.version(**params) if callable(self.version) else self.version
 
     def cost(self, classifier: Any, **params: Any) -> Passes:
         return self.passes(classifier, **params) if callable(self.passes) else self.passes

@@ -110,7 +110,7 @@ for _protocol in (
     Protocol("opticam-2024", own_size="resized", target="true", deletion_end="mean", maps="paper",
              paper="Opti-CAM, arXiv 2301.07002"),
     Protocol("opticam-2024-loc", pixels="fit-crop", own_size="resized", target="true", deletion_end="mean",
-             maps="paper", boxes="unclipped", axes="swapped", paper="Opti-CAM, arXiv 2301.07002; boxes of kondiz/casme"),
+             maps="paper", boxes="unclipped", axes="swapped", paper="Opti-CAM, arXiv 2301.07002"),
     Protocol("castream-2024", pixels="squash", own_size="resized", target="true", insertion_start="blur-5-5",
              deletion_end="mean", maps="min-max-then-up", paper="CA-Stream, arXiv 2404.14996"),
     Protocol("wsol-v2", pixels="squash", own_size="resized", target="true", maps="bicubic",

@@ -51,7 +51,8 @@ def by_index(dataset: Dataset, classifier: Classifier) -> Dataset:
     """Folders named 0, 1, … or 281 are classes by their index."""
     index = [int(name) for name in dataset.classes or ()]
     if max(index) >= classifier.num_classes or len(set(index)) < len(index):
-        why = f"the {noun(dataset)} are numbers up to {max(index)}, the network's classes 0 … {classifier.num_classes - 1}"
+        last = classifier.num_classes - 1
+        why = f"the {noun(dataset)} are numbers up to {max(index)}, the network's classes 0 … {last}"
         return ignored(dataset, f"{why}: labels ignored")
     return relabelled(dataset, classifier.classes, dict(enumerate(index)))
 

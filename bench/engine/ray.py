@@ -60,7 +60,8 @@ def start_here() -> None:
         context = ray.init(address="local", include_dashboard=False, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise UsageError(f"Ray cannot be started on this machine: {one_line(error)}") from error
-    atexit.register(end, Path(context.address_info["session_dir"]))
+    session = context.address_info["session_dir"]  # type: ignore[attr-defined]
+    atexit.register(end, Path(session))
 
 
 def end(session: Path) -> None:

@@ -74,7 +74,7 @@ def measure(
     rows: list[dict[str, Any]] = []
     for spec in blind:
         raw = spec.value.function(None, blank[None], torch.zeros(1, dtype=torch.int64), **spec.params)
-        order = spec.value.order if protocol.maps == "paper" else protocol.maps
+        order = spec.value.map_order(**spec.params) if protocol.maps == "paper" else protocol.maps
         saliency = normalise(raw, SIZE, order)[0][0]
         for name, (size, boxes) in tqdm(known.items(), spec.label, unit="image", dynamic_ncols=True):
             mapped = map_boxes(boxes, size, protocol.pixels, SIZE, protocol.boxes == "clipped", protocol.own_size)
