@@ -7,17 +7,14 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TextIO
 
 
 class Tolerant(io.TextIOBase):
     """Passes text on for as long as somebody reads it."""
 
-    encoding: Any
-
     def __init__(self, stream: TextIO | None):
         self.stream = stream
-        self.encoding = getattr(stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
         if self.stream is not None:
@@ -50,6 +47,10 @@ class Tolerant(io.TextIOBase):
         if self.stream is None:
             raise io.UnsupportedOperation("nobody reads this")
         return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(self.stream, "encoding", None) or "utf-8"
 
 
 @contextlib.contextmanager
