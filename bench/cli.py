@@ -232,7 +232,7 @@ def load_judge(args: argparse.Namespace, classifier: Classifier) -> Judge | None
 def check_device(text: str) -> torch.device:
     try:
         device = torch.device(text)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         known = ", ".join(["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))])
@@ -329,7 +329,7 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     protocol(args.protocol or "clean")
     if args.metrics is not None:
         resolve_metrics(args.metrics)  # a misspelt metric or method is told before a network is loaded
-    choose_sources(args.methods)
+    choose_sources(args.methods, maps=args.maps)
     engine = choose_engine(args.engine, args.ray_address, partial(rebuild, args, command))
     dataset = load_dataset(args.data or "samples", args.data_root, args.boxes)
     device = check_device(args.device)
@@ -350,6 +350,8 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     default = dataset.metrics or (WITH_BOXES if dataset.has("boxes") else DEFAULT_METRICS)
     metrics, timing = resolve_metrics(default if args.metrics is None else args.metrics, dataset)
     judge = load_judge(args, classifier)
+    if judge and not resolve_metrics(args.judged, dataset)[0]:
+        raise UsageError(f"--judged {args.judged} names no metric that a judge can score; write AD, AG, AI, I or D")
     if judge:
         metrics += tuple(judge.metric(metric) for metric in resolve_metrics(args.judged, dataset)[0])
     chosen = resolve_protocol(args, dataset, classifier)
@@ -393,7 +395,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return USAGE
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
-            print(f"error: {error.strerror or error}{where}", file=sys.stderr)
+            print("error:", *f"{error.strerror or error}{where}".split(), file=sys.stderr)
             return USAGE
         except KeyboardInterrupt:
             print("interrupted; what is finished is stored, and the same command resumes from here", file=sys.stderr)

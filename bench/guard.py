@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "torch's gradient mode": (gradient_mode, torch.set_grad_enabled),
     "torch's default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "torch's number of threads": (torch.get_num_threads, torch.set_num_threads),
+    "the working folder": (os.getcwd, os.chdir),
     "torch's deterministic mode": (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
 }
 """Name to (read, write)."""
@@ -45,7 +47,8 @@ class Watched:
         facts = (self.tensor.data_ptr(), self.tensor.requires_grad)
         if not deep and version(self.tensor) == self.version and facts == self.facts:
             return False
-        written = self.tensor.shape != self.copy.shape or not same_values(self.tensor.detach(), self.copy)
+        alike = (self.tensor.dtype, self.tensor.shape) == (self.copy.dtype, self.copy.shape)
+        written = not alike or not same_values(self.tensor.detach(), self.copy)
         self.version = version(self.tensor)
         return written or self.tensor.requires_grad != self.facts[1]
 

@@ -108,7 +108,7 @@ def duplicates(table: pd.DataFrame) -> tuple[str, ...]:
     if not groups:
         return ()
     named = listed([" = ".join(group) for group in groups])
-    return (f"{plural(len(groups), 'image')} there more than once, byte for byte, and all copies used: {named}",)
+    return (f"the same image, byte for byte, is there more than once, and every copy counts: {named}",)
 
 
 def listed(names: list[str]) -> str:

@@ -61,7 +61,8 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
     """The table of a request, from what is stored; writes `timing.csv` beside it."""
     scores = asked_rows(request, images, store, outcomes)
     none = Outcome("skipped", "nothing is stored yet")
-    outcomes = {k: none if v.status == "ok" and k not in set(scores.method) else v for k, v in outcomes.items()}
+    absent = {source.label for source in request.sources if request.metrics} - set(scores.method)
+    outcomes = {k: none if v.status == "ok" and k in absent else v for k, v in outcomes.items()}
     named_first = sorted(request.sources, key=lambda source: source.label != REFERENCE)
     orders = {s.label: request.setting.order(s) for s in named_first if outcomes[s.label].status == "ok"}
     equal = equal_rows(store, scores, orders, request.classifier.input_size, [m.name for m in request.metrics])

@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from bench.budget import Budget, error_budget, facts, stated
-from bench.core.errors import Skip, UsageError, foreign
+from bench.core.errors import ENDS, Skip, UsageError, foreign
 from bench.core.errors import reason as told
 from bench.engine.local import LocalEngine
 from bench.engine.unit import Answer, Unit
@@ -24,7 +24,7 @@ from bench.engine.worker import Worker
 from bench.estimate import estimate
 from bench.images import Images, size_of
 from bench.request import Request
-from bench.results import Outcome, leaderboard
+from bench.results import Outcome, asked_rows, leaderboard
 from bench.sources import Item, Source
 from bench.store import Store, missing, write_atomic, write_json
 from bench.tables import render_csv
@@ -44,7 +44,7 @@ class Finished:
     store: Store
     outcomes: dict[str, Outcome]
     budget: Budget | None = None
-    lost: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    lost: dict[tuple[str, str], str] = field(default_factory=dict)
     """By source and metric: why a column, or the timing, was lost."""
 
     computed: bool = False
@@ -77,6 +77,9 @@ class Finished:
 def run(request: Request) -> bool:
     """Carry out a request, print its leaderboard and write it to `request.out`; returns whether some method failed."""
     finished = carry_out(request)
+    for name, why in failing_pools(request, finished).items():
+        finished.lost[EVERY, name] = why
+        request = replace(request, metrics=tuple(metric for metric in request.metrics if metric.name != name))
     table = stated(leaderboard(request, finished.images, finished.store, finished.outcomes), finished.budget)
     table = replace(table, notes=[*finished.remarks, *table.notes])
     out = finished.destination(table)
@@ -90,6 +93,25 @@ def run(request: Request) -> bool:
     if out != request.out:
         print(f"this table is in {out}; {request.out} keeps a fuller one")
     return finished.failed
+
+
+EVERY = "every method"
+
+
+def failing_pools(request: Request, finished: Finished) -> dict[str, str]:
+    """Plug-in metrics whose values over images cannot be computed, by name, and why."""
+    scores = asked_rows(request, finished.images, finished.store, finished.outcomes)
+    found = {}
+    for metric in request.metrics:
+        vectors = scores.get(f"{metric.name}_vector", pd.Series(dtype=object)).dropna()
+        if metric.pool and metric.source and len(vectors):
+            try:
+                float(metric.pool(torch.from_numpy(np.stack(vectors.tolist()))))
+            except ENDS as error:
+                if not foreign(error):
+                    raise
+                found[metric.name] = told(error)
+    return found
 
 
 def carry_out(request: Request) -> Finished:
@@ -121,11 +143,12 @@ def applicable(source: Source, request: Request, images: Images) -> Outcome:
             return Outcome("skipped", reason)
         cost = source.cost(request.classifier).total
         source.learned(request.classifier)
+        source.key(images.ids[0])
     except UsageError:
         raise
     except Skip as why:
         return Outcome("skipped", str(why))
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
+    except ENDS as error:
         if not foreign(error):
             raise
         return Outcome("failed", f"before it was called: {told(error)}")

@@ -148,6 +148,8 @@ class ExplainerSource:
         if not isinstance(maps, torch.Tensor) or maps.ndim != 3 or len(maps) != len(images) or 0 in maps.shape:
             shape = tuple(maps.shape) if isinstance(maps, torch.Tensor) else type(maps).__name__
             raise ValueError(f"{self.label} returned {shape}; an explainer returns a tensor ({len(images)}, h, w)")
+        if maps.is_complex():
+            raise ValueError(f"{self.label} returned complex numbers; maps are real")
         return maps.detach().float()
 
 

@@ -33,7 +33,8 @@ DAY = 86_400.0
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to the disk and rename it: readers see all or nothing.
 
-    Raises UsageError where the file cannot be written; nothing that was stored before is touched.
+    Raises UsageError when the disk is full and OSError that names `path` where it cannot be written otherwise; nothing
+    that was stored before is touched.
     """
     temporary = path.with_name(f".{path.name}.{host()}.{os.getpid()}.tmp")
     try:
@@ -49,7 +50,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
                 f"the disk that holds {path.parent} is full; all rows finished so far are stored: "
                 "free some space and run the same command again"
             ) from error
-        raise UsageError(f"cannot write {path}: {error.strerror or error}; choose another folder with --out") from error
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
     except BaseException:
         remove(temporary)
         raise

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from bench.core.classifier import Classifier
-from bench.core.errors import foreign, reason
+from bench.core.errors import ENDS, foreign, reason
 from bench.core.seeds import content_hash
 from bench.evaluate import Setting, choose_targets
 from bench.guard import Changed
@@ -128,7 +128,7 @@ def time_sources(
             rows = time_source(setting, source, items, targets)
             if setting.guard:
                 setting.guard.check(deep=True)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except ENDS as error:
             if not foreign(error):
                 raise
             failed[source.label] = reason(error)

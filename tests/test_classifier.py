@@ -422,7 +422,7 @@ def test_errors_name_the_layer_and_near_ones() -> None:
 def test_a_net_that_returns_no_logits_is_refused() -> None:
     with pytest.raises(UsageError, match=r"gives \(3, 4, 30, 30\) .* it must give logits"):
         Classifier(nn.Sequential(nn.Conv2d(3, 4, 3)), name="maps", layer="0", input_size=32)
-    with pytest.raises(UsageError, match="7 logits but 2 class names"):
+    with pytest.raises(UsageError, match="7 classes but 2 class names"):
         Classifier(TOYS["gap_linear"](), name="x", layer="features", input_size=32, classes=["a", "b"])
 
 

@@ -122,9 +122,15 @@ def on_ray(cluster) -> list[str]:
 
 
 def stored(out: Path) -> dict[str, bytes]:
-    """Every row and every map."""
+    """Every row, but for when it was stored, and every map."""
     files = [file for kind in ("scores", "clean", "maps") for file in (out / kind).iterdir()]
-    return {str(file.relative_to(out)): file.read_bytes() for file in files}
+    return {str(file.relative_to(out)): content(file) for file in files}
+
+
+def content(file: Path) -> bytes:
+    if file.suffix != ".parquet":
+        return file.read_bytes()
+    return pd.read_parquet(file).drop(columns="stored_at").to_json(double_precision=15).encode()
 
 
 def tables(out: Path) -> dict[str, bytes]:
@@ -172,7 +178,7 @@ def test_an_interrupted_run_goes_on_with_any_engine(folder, local, cluster, tmp_
 
     monkeypatch.setattr(State, "keep", interrupted)
     assert main([*command(folder, tmp_path, methods=METHODS), *on_ray(cluster)]) == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "resumes from here" in capsys.readouterr().err
     assert len(list((tmp_path / "scores").iterdir())) == 2
     monkeypatch.undo()
     assert main(command(folder, tmp_path, methods=METHODS)) == 1

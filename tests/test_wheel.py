@@ -62,7 +62,7 @@ def test_every_file_that_is_read_is_in_the_wheel(site):
     assert len(tables) == 12
     assert sorted(file.name for file in (site / "bench/paper/printed").iterdir()) == sorted(tables)
     entry_points = next(site.glob("*.dist-info/entry_points.txt")).read_text()
-    assert "cambench = cambench:main" in entry_points
+    assert "cambench = run_benchmark:main" in entry_points
 
 
 def test_away_from_the_checkout_it_knows_the_paper_tables_and_its_own_name(site, tmp_path):

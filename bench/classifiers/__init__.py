@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from bench.classifiers import lite, torchvision_nets
 from bench.classifiers.facts import checked
@@ -14,6 +15,7 @@ from bench.classifiers.timm_nets import timm_architecture
 from bench.classifiers.user import user_architecture
 from bench.classifiers.weights import load_weights
 from bench.core.classifier import CLASSIFIERS, Architecture, Classifier, classifier
+from bench.core.errors import ENDS, UsageError, foreign, reason
 
 __all__ = ["CLASSIFIERS", "DEFAULT", "classifier", "load_classifier"]
 
@@ -39,7 +41,7 @@ def load_classifier(
     Raises UsageError for an unknown name, layer or fact, weights that do not fit, and weights that cannot be had.
     """
     architecture = checked(find_architecture(text), text, facts or {})
-    net = architecture.build().eval()
+    net = built(architecture, text).eval()
     origin = architecture.origin
     if weights is not None:
         origin = load_weights(net, weights, text)
@@ -64,6 +66,21 @@ def load_classifier(
     )
 
 
+def built(architecture: Architecture, name: str) -> nn.Module:
+    """The architecture's net. Raises UsageError where its own code fails."""
+    try:
+        net = architecture.build()
+    except UsageError:
+        raise
+    except ENDS as error:
+        if not foreign(error):
+            raise
+        raise UsageError(f"{name} cannot be built: {reason(error)}") from error
+    if not isinstance(net, nn.Module):
+        raise UsageError(f"{name} gives a {type(net).__name__}, not a torch.nn.Module")
+    return net
+
+
 def find_architecture(text: str) -> Architecture:
     """The architecture behind a name, without weights where they would be fetched. Raises UsageError."""
     if text.startswith("timm:"):
@@ -71,4 +88,6 @@ def find_architecture(text: str) -> Architecture:
     file, colon, name = text.rpartition(":")
     if colon and file.endswith(".py"):
         return user_architecture(Path(file), name)
+    if text.endswith(".py"):
+        raise UsageError(f"--model {text} names a file; say which of its nets, as {text}:NAME")
     return CLASSIFIERS[text].value()

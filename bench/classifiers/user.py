@@ -9,7 +9,7 @@ from torch import nn
 
 from bench.classifiers.facts import stated_by
 from bench.core.classifier import Architecture
-from bench.core.errors import UsageError, reason
+from bench.core.errors import ENDS, UsageError, foreign, reason
 from bench.core.registry import load_file, suggest
 from bench.core.source import source_digest
 
@@ -38,7 +38,9 @@ def _call(maker: Any, text: str) -> nn.Module:
         raise UsageError(f"{text} is a {type(maker).__name__}; it must be a net or a function that returns one")
     try:
         net = maker()
-    except (Exception, SystemExit) as error:
+    except ENDS as error:
+        if not foreign(error):
+            raise
         raise UsageError(f"{text}() failed: {reason(error)}") from error
     if not isinstance(net, nn.Module):
         raise UsageError(f"{text}() returned a {type(net).__name__}, not a torch.nn.Module")

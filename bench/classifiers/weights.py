@@ -127,7 +127,7 @@ def _some(what: str, keys: list[str]) -> str:
 
 def _shapes(differing: list[str], given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
     last = [key for key in own if key.endswith(("weight", "bias"))][-2:]
-    if set(differing) <= set(last):
+    if set(differing) <= set(last) and given[differing[0]].ndim:
         return (
             f"it has {given[differing[0]].shape[0]} classes and the net {own[differing[0]].shape[0]}; "
             "for other classes build the net yourself, with --model FILE.py:NAME"

@@ -13,8 +13,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from bench.core.errors import Skip, UsageError
-from bench.core.examine import alike, examine, probe_images, refuse_unusable
+from bench.core.errors import ENDS, Skip, UsageError
+from bench.core.examine import alike, examine, probe_images, refuse_real_interrupt, refuse_unusable
 from bench.core.fold import folded
 from bench.core.hooks import HookSplit, observe, run_tapped
 from bench.core.layers import hooked, last_map_layer, resolve_layer, stated_prefix
@@ -131,6 +131,8 @@ class Classifier:
         self.digest = state_digest(net)
         self._net = net.eval().requires_grad_(False).to(self.device, dtype)
         self.channels = self._input_channels(len(mean))
+        if self.channels == 1 and len(set(mean)) == len(set(std)) == 1:
+            mean, std = mean[:1], std[:1]
         if len(mean) != len(std) or len(mean) not in (self.channels, 1):
             raise UsageError(
                 f"{name} takes {self.channels} channel(s), but {len(mean)} means and {len(std)} stds are stated"
@@ -160,6 +162,7 @@ class Classifier:
             raise UsageError(f"{name} has {self.num_classes} classes but {len(self.classes)} class names are stated")
         self._traced = _trace(net, example)
         self._split = self._best_split(by_hooks, example, maps, logits)
+        self._check_gradients(example)
         self.linear = self._find_linear(maps)
         self.relus = _only_rectifiers(net, self._traced)
         self.module: nn.Module = TappedModule(self, self._split).eval()
@@ -331,7 +334,8 @@ class Classifier:
         images = probe_images(self.input_size, channels, 1).to(self.device, self.dtype)
         try:
             self._net(images)
-        except Exception:  # any net may fail in any way; `examine` says how
+        except ENDS as error:  # any net may fail in any way; `examine` says how
+            refuse_real_interrupt(error)
             return False
         return True
 
@@ -374,6 +378,17 @@ class Classifier:
             if torch.equal(by_hooks.head(noise, (example,)), logits):
                 raise UsageError(f"the logits do not depend on layer {self.layer!r}; name another with --layer")
         return by_hooks
+
+    def _check_gradients(self, example: Tensor) -> None:
+        """Raises UsageError where the logits have no gradient with respect to the maps."""
+        with torch.inference_mode(False), torch.enable_grad():
+            A, rest = self._split.trunk(example[:1])
+            answers = self._split.head(A.detach().clone().requires_grad_(), [tensor.detach() for tensor in rest])
+        if not answers.requires_grad:
+            raise UsageError(
+                f"{self.name} has no gradient from its logits to layer {self.layer!r}: no_grad, inference_mode or "
+                "detach inside forward, it seems; take it out, since explainers need gradients"
+            )
 
     def _find_linear(self, maps: Tensor) -> tuple[Tensor, Tensor] | None:
         """(W (C, K), b (C,)) if the head is global average pooling and one linear layer, else None.

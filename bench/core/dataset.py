@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from PIL import Image
 
-from bench.core.errors import UsageError
+from bench.core.errors import ENDS, UsageError, foreign, reason
 from bench.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -95,4 +95,25 @@ def load_dataset(name: str, root: str | Path | None = None, boxes: str | Path | 
     """
     spec = DATASETS.spec(name)
     paths = [None if path is None else Path(path).expanduser() for path in (root, boxes)]
-    return dataclasses.replace(spec.value(*paths, **spec.params), name=spec.label)
+    try:
+        found = spec.value(*paths, **spec.params)
+    except (UsageError, OSError):
+        raise
+    except ENDS as error:
+        if not foreign(error):
+            raise
+        raise UsageError(f"data set {spec.label} cannot be loaded: {reason(error)}") from error
+    check(found, spec.label)
+    return dataclasses.replace(found, name=spec.label)
+
+
+def check(found: object, name: str) -> None:
+    """Raises UsageError for what is no data set, or has samples that are none."""
+    if not isinstance(found, Dataset):
+        raise UsageError(f"data set {name} gives a {type(found).__name__}, not a Dataset")
+    for sample in found.samples:
+        label = sample.label
+        if not isinstance(sample.path, Path):
+            raise UsageError(f"data set {name}: the path of {sample.id} is a {type(sample.path).__name__}, not a Path")
+        if label is not None and (not isinstance(label, int) or label < 0):
+            raise UsageError(f"data set {name}: the label of {sample.id} is {label!r}, not a class index from 0 on")

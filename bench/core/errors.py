@@ -32,6 +32,14 @@ def foreign(error: BaseException) -> bool:
     return True
 
 
+ENDS = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
+"""What other people's code may raise, and a run survives; to be asked `foreign` before it is taken for theirs."""
+
+
 def reason(error: BaseException) -> str:
     """What an exception says, on one line, with its type."""
-    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    name = type(error).__name__
+    try:
+        return " ".join(f"{name}: {error}".split()).removesuffix(":")
+    except Exception:  # its text is code of theirs as well
+        return name

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from bench.core.errors import UsageError, reason
+from bench.core.errors import ENDS, UsageError, foreign, reason
 
 ALIKE = 1e-4
 """Share of the largest magnitude by which answers may differ through rounding, in single precision."""
@@ -34,6 +34,8 @@ def refuse_unusable(net: nn.Module, name: str) -> None:
             raise UsageError(
                 f"{name} is quantised ({path or kind.__name__}), so it has no gradients; give the net in floating point"
             )
+    if any(tensor.is_meta for tensor in [*net.parameters(), *net.buffers()]):
+        raise UsageError(f"{name} is on the meta device and has no weights; build it on the CPU, and load its weights")
     if any(is_lazy(tensor) for tensor in [*net.parameters(), *net.buffers()]):
         raise UsageError(f"{name} has lazy layers without weights; run it on an image, or load weights, in its file")
 
@@ -57,7 +59,8 @@ def examine(net: nn.Module, name: str, images: Tensor) -> Tensor:
     before = {path: tensor.clone() for path, tensor in net.named_buffers()}
     try:
         alone = ask(net, images[:1])
-    except Exception as error:  # any net may fail in any way
+    except ENDS as error:  # any net may fail in any way
+        refuse_real_interrupt(error)
         shape = " × ".join(map(str, images.shape[1:]))
         raise UsageError(
             f"{name} fails on an image of {shape} ({reason(error)}); state its input_size, or wrap it so that it takes "
@@ -65,7 +68,8 @@ def examine(net: nn.Module, name: str, images: Tensor) -> Tensor:
         ) from error
     try:
         together = ask(net, images)
-    except Exception as error:
+    except ENDS as error:
+        refuse_real_interrupt(error)
         raise UsageError(
             f"{name} answers one image but fails on a batch of {len(images)} ({reason(error)}); "
             "it must take any number of images"
@@ -92,6 +96,12 @@ def examine(net: nn.Module, name: str, images: Tensor) -> Tensor:
             "statistics, or a mean over the batch?); explainers and scores need a net that answers image by image"
         )
     return together
+
+
+def refuse_real_interrupt(error: BaseException) -> None:
+    """Let Ctrl-C through; what a net raises by itself is its own failure."""
+    if not foreign(error):
+        raise error
 
 
 def ask(net: nn.Module, images: Tensor) -> Any:

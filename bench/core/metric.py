@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 
+from bench.core.errors import UsageError
 from bench.core.perturb import fill, pixel_ranks, released_ranks
 from bench.core.protocols import Fill, Protocol
 from bench.core.registry import Registry
@@ -148,6 +149,13 @@ class Metric:
         return {"higher": "↑", "lower": "↓", "none": ""}[self.better]
 
 
+KINDS, DIRECTIONS = ("map", "score", "re-explain"), ("higher", "lower", "none")
+RESERVED = frozenset(
+    ("key", "have", "schema", "stored_at", "method", "image", "label", "right", "target", "p", "degenerate", "tied")
+    + ("batch", "device", "maps_file", "T")
+)
+"""Columns of a row that are no metric."""
+
 METRICS: Registry[Metric] = Registry("metric", "cambench.metrics")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -165,6 +173,11 @@ def metric(
     """Register a function as a metric; `facts` are the further fields of `Metric`. Returns the function unchanged."""
 
     def register(function: F) -> F:
+        if kind not in KINDS or better not in DIRECTIONS or name in RESERVED:
+            raise UsageError(
+                f"metric {name!r}: kind is one of {', '.join(KINDS)}, better one of {', '.join(DIRECTIONS)}, "
+                f"and the name none of {', '.join(sorted(RESERVED))}"
+            )
         entry = Metric(name, function, kind, better, title, paper, source=source_of(function), **facts)
         METRICS.add(name, entry, signature_of=function)
         return function

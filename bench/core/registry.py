@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
-from bench.core.errors import UsageError
+import torch
+
+from bench.core.errors import ENDS, UsageError, foreign, reason
 from bench.core.ranges import FINITE, Range
 from bench.core.source import neighbours
 
@@ -204,16 +206,19 @@ def load_file(path: str | Path) -> types.ModuleType:
     sys.modules[name] = module
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
+    gradients = torch.is_grad_enabled()
     try:
         module_spec.loader.exec_module(module)
+        torch.set_grad_enabled(gradients)
     except UsageError:
         del sys.modules[name]
         raise
-    except (Exception, SystemExit) as error:
+    except ENDS as error:
         del sys.modules[name]
+        if not foreign(error):
+            raise
         hint = "; import its neighbours without the dot" if "relative import" in str(error) else ""
-        text = " ".join(str(error).split())
-        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {text}{hint}") from error
+        raise UsageError(f"{path} cannot be imported: {reason(error)}{hint}") from error
     return module
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torchvision.datasets import CocoDetection
 
 from bench.core.dataset import Box, Dataset, Sample, dataset
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, reason
 from bench.core.seeds import content_hash
 from bench.data.boxes import refuse_normalised
 from bench.data.folder import existing
@@ -46,11 +46,14 @@ def coco(root: Path | None, boxes: Path | None, *, split: str = "val2017") -> Da
     samples = []
     for image in index.imgs.values():
         file = root / split / image["file_name"]
-        for category, items in by_category(index.imgToAnns.get(image["id"], ())).items():
-            label = label_of[category]
-            if found := object_boxes(items):
-                name = f"{file.stem}/{classes[label].replace(' ', '-')}"
-                samples.append(Sample(name, file, label, found, CocoMask(index, items, content_hash(*items))))
+        try:
+            for category, items in by_category(index.imgToAnns.get(image["id"], ())).items():
+                label = label_of[category]
+                if found := object_boxes(items):
+                    name = f"{file.stem}/{classes[label].replace(' ', '-')}"
+                    samples.append(Sample(name, file, label, found, CocoMask(index, items, content_hash(*items))))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"{annotations}: the objects of {file.name} cannot be read ({reason(error)})") from error
     samples.sort(key=lambda sample: sample.id)
     refuse_normalised((sample.boxes or () for sample in samples), annotations)
     return Dataset("coco", replace_boxes(samples, boxes), classes, root)

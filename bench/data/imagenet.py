@@ -48,7 +48,7 @@ def imagenet(root: Path | None, boxes: Path | None) -> Dataset:
     synsets, classes = read_classes(first(base / "LOC_synset_mapping.txt" for base in bases))
     solution = first(base / "LOC_val_solution.csv" for base in bases)
     annotations = first(base / "Annotations/CLS-LOC/val" for base in bases[:2])
-    known = read_solution(solution) if solution else {}
+    known = checked_solution(solution) if solution else {}
     label_of = {synset: label for label, synset in enumerate(synsets)}
     samples = []
     for name, file in zip(names(files, images), files, strict=True):
@@ -87,6 +87,14 @@ def read_classes(mapping: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]
         return tuple(synsets), tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
     lines = [line.split(maxsplit=1) for line in mapping.read_text(encoding="utf-8").splitlines() if line.strip()]
     return tuple(line[0] for line in lines), tuple(line[-1].split(",")[0] for line in lines)
+
+
+def checked_solution(file: Path) -> dict[str, tuple[str, tuple[Box, ...]]]:
+    """`read_solution`; raises UsageError for a file that is no CSV in UTF-8."""
+    try:
+        return read_solution(file)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{file} is not a CSV in UTF-8: {error}") from error
 
 
 def read_solution(file: Path) -> dict[str, tuple[str, tuple[Box, ...]]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bench.core.errors import Skip, foreign, reason
+from bench.core.errors import ENDS, Skip, UsageError, foreign, reason
 from bench.engine.unit import Answer, Unit
 from bench.evaluate import evaluate
 from bench.guard import Changed, Guard
@@ -54,7 +54,7 @@ class Worker:
         except (torch.OutOfMemoryError, MemoryError):
             tip = f"with batches of {self.request.batch} images; try a smaller --batch-size"
             return Answer(Outcome("out of memory", tip), clean=known, gone=gone)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except ENDS as error:
             self.leave_nothing_behind()
             if not foreign(error):
                 raise
@@ -84,4 +84,12 @@ class Worker:
             kept = [log_p for image, log_p in zip(images.id, known, strict=True) if image not in gone]
             return items, torch.from_numpy(np.stack(kept)), gone
         scorer = Scorer(self.request.classifier.exact, self.request.batch)
-        return items, scorer.score([item.image[None] for item in items]), gone
+        try:
+            return items, scorer.score([item.image[None] for item in items]), gone
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise UsageError(f"no memory for batches of {self.request.batch}; try a smaller --batch-size") from error
+        except ENDS as error:
+            if not foreign(error):
+                raise
+            name = self.request.classifier.name
+            raise UsageError(f"{name} fails on the images {items[0].id} … {items[-1].id}: {reason(error)}") from error

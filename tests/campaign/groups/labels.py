@@ -152,12 +152,12 @@ for name, made, outcome in (
     ("a solution with a line without class", kaggle(HEAD + "v_1,\nv_2,n02102040\n", MAPPING), refused("line 2|v_1")),
     ("a solution with a box of three numbers", kaggle(GOOD.replace("1 2 30 20 \n", "1 2 30 \n", 1), MAPPING),
      refused("v_1", "four|box")),
-    ("a solution with words for numbers", kaggle(GOOD.replace("1 2", "one two"), MAPPING), refused("v_1|v_2", "number")),
+    ("a solution with words for numbers", kaggle(GOOD.replace("1 2", "one two"), MAPPING), refused("v_1|v_2", "number")),  # noqa: E501
     ("a solution with an inverted box", kaggle(GOOD.replace("1 2 30 20", "30 2 1 20"), MAPPING),
      refused("inverted|empty")),
-    ("a solution with an unknown synset", kaggle(GOOD.replace("n02102040", "n99999999"), MAPPING), refused("n99999999")),
+    ("a solution with an unknown synset", kaggle(GOOD.replace("n02102040", "n99999999"), MAPPING), refused("n99999999")),  # noqa: E501
     ("a solution in another encoding", lambda folder: (kaggle(GOOD, MAPPING)(folder), text(
-     "photos/LOC_val_solution.csv", HEAD.encode() + b"caf\xe9,n01440764\n")(folder)), refused("solution", "UTF-8|encod")),
+     "photos/LOC_val_solution.csv", HEAD.encode() + b"caf\xe9,n01440764\n")(folder)), refused("solution", "UTF-8|encod")),  # noqa: E501
     ("an empty solution", kaggle("", MAPPING), refused("solution")),
     ("a mapping that is empty", kaggle(GOOD, ""), refused("mapping|class|synset")),
     ("a mapping of synsets alone", kaggle(GOOD, "n01440764\nn02102040\n"), fine()),
@@ -165,7 +165,7 @@ for name, made, outcome in (
     ("annotations that are cut short", kaggle(mapping=MAPPING, xml="<annotation><object>"), refused("v_1.xml", "XML")),
     ("annotations without an object", kaggle(mapping=MAPPING, xml="<annotation></annotation>"),
      refused("class|label|synset")),
-    ("annotations with a bad number", kaggle(mapping=MAPPING, xml=XML.format("n01440764", "x")), refused("v_1", "number")),
+    ("annotations with a bad number", kaggle(mapping=MAPPING, xml=XML.format("n01440764", "x")), refused("v_1", "number")),  # noqa: E501
     ("another layout", lambda folder: photos(folder / "photos", ["a.JPEG"]), refused("photos", "ImageNet|expected")),
     ("an empty val", lambda folder: (folder / "photos/val").mkdir(parents=True), refused("no images|expected")),
 ):  # fmt: skip
@@ -214,7 +214,7 @@ def coco(annotations: str | None) -> Callable[[Path], None]:
 
 IMAGE = '"images": [{"id": 1, "file_name": "000000000001.jpg", "width": 40, "height": 36}]'
 CATEGORY = '"categories": [{"id": 7, "name": "cat"}]'
-OBJECT = ('"annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [1, 2, 20, 20], "iscrowd": 0, "area": 400, '
+OBJECT = ('"annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [1, 2, 20, 20], "iscrowd": 0, "area": 400, '  # noqa: E501
           '"segmentation": [[1, 2, 21, 2, 21, 22, 1, 22]]}]')  # fmt: skip
 for name, made, argv, outcome in (
     ("COCO: as it is", coco(f"{{{IMAGE}, {CATEGORY}, {OBJECT}}}"), ("--data", "coco"), fine()),
@@ -222,12 +222,12 @@ for name, made, argv, outcome in (
     ("COCO: annotations cut short", coco(f"{{{IMAGE}, {CATEGORY}"), ("--data", "coco"), refused("annotation")),
     ("COCO: a list", coco("[]"), ("--data", "coco"), refused("annotation")),
     ("COCO: an empty object", coco("{}"), ("--data", "coco"), refused("coco|annotation")),
-    ("COCO: no objects", coco(f'{{{IMAGE}, {CATEGORY}, "annotations": []}}'), ("--data", "coco"), refused("coco|image")),
+    ("COCO: no objects", coco(f'{{{IMAGE}, {CATEGORY}, "annotations": []}}'), ("--data", "coco"), refused("coco|image")),  # noqa: E501
     ("COCO: an object of no category", coco(f'{{{IMAGE}, {CATEGORY.replace("7", "9")}, {OBJECT}}}'), ("--data", "coco"),
      refused("annotation|categor")),
     ("COCO: a box of words", coco(f"{{{IMAGE}, {CATEGORY}, {OBJECT}}}".replace("[1, 2, 20, 20]", '"big"')),
      ("--data", "coco"), refused("annotation|box")),
-    ("COCO: an object without a box", coco(f"{{{IMAGE}, {CATEGORY}, {OBJECT}}}".replace('"bbox": [1, 2, 20, 20], ', "")),
+    ("COCO: an object without a box", coco(f"{{{IMAGE}, {CATEGORY}, {OBJECT}}}".replace('"bbox": [1, 2, 20, 20], ', "")),  # noqa: E501
      ("--data", "coco"), refused("annotation|box")),
     ("COCO: an image that is missing", coco(f"{{{IMAGE}, {CATEGORY}, {OBJECT}}}".replace("01.jpg", "02.jpg")),
      ("--data", "coco"), refused("no readable|not found|image")),

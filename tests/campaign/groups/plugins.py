@@ -80,7 +80,7 @@ for name, body in (
     ("asks for too much memory", "return torch.empty(2 ** 50)"),
     ("raises MemoryError", "raise MemoryError"),
     ("raises for one image", "if len(images) < 4 or images.mean() > 0: raise ValueError('not this one')"),
-    ("raises an exception whose text raises", "class Bad(Exception):\n    def __str__(self): raise ValueError\nraise Bad"),
+    ("raises an exception whose text raises", "class Bad(Exception):\n    def __str__(self): raise ValueError\nraise Bad"),  # noqa: E501
     ("raises a usage error", "raise UsageError('no such file: my.npy')"),
     ("returns nothing", "pass"),
     ("returns a number", "return 3.0"),
@@ -163,7 +163,7 @@ for name, body, facts, parameters, outcome in (
     ("quick parameters that it has not", "return good(images)", "quick='steps=3'", "", said("")),
     ("a parameter without a type", "return good(images)", "", ", *, power=2", refused("power", "type")),
     ("a parameter without a default", "return good(images)", "", ", *, power: float", refused("power", "default")),
-    ("a parameter of an unknown type", "return good(images)", "", ", *, power: 'Power' = 2", refused("plug.py", "Power")),
+    ("a parameter of an unknown type", "return good(images)", "", ", *, power: 'Power' = 2", refused("plug.py", "Power")),  # noqa: E501
     ("no parameters at all", "return good(images)", "", ", extra", Outcome((FAILED, 2), ("mine|extra",))),
     ("seeds", "return torch.stack([torch.rand(7, 7, generator=torch.Generator().manual_seed(int(s) % 2**31)) "
      "for s in seeds])", "", ", *, seeds", fine("mine")),
@@ -243,7 +243,7 @@ for name, code, argv, outcome in (
     ("a file that raises", "1 / 0", ("--plugin", "plug.py"), refused("plug.py", "ZeroDivision")),
     ("a file that exits", "raise SystemExit(0)", ("--plugin", "plug.py"), refused("plug.py", "SystemExit")),
     ("a file that interrupts", "raise KeyboardInterrupt", ("--plugin", "plug.py"), refused("plug.py", "Keyboard")),
-    ("a file that needs a package", "import nosuchpackage", ("--plugin", "plug.py"), refused("plug.py", "nosuchpackage")),
+    ("a file that needs a package", "import nosuchpackage", ("--plugin", "plug.py"), refused("plug.py", "nosuchpackage")),  # noqa: E501
     ("a file with another ending", "", ("--plugin", "plug.txt"), refused("plug.txt", "py")),
     ("the same file twice", EXPLAINER.format(facts="", parameters="", body="    return good(images)"),
      ("--plugin", "plug.py", "--plugin", "./plug.py", "--methods", "mine"), fine("mine")),
@@ -329,10 +329,10 @@ for name, action in (("deletes images in mid-run", "unlink(missing_ok=True)"),
     explainers.add(name, [*with_mine, "--batch-size", "2"], Outcome((0, FAILED, 2), ("image|photos|dog",)),
                    make=an_explainer(changes_photo.format(action) + "\nreturn good(images)"))  # fmt: skip
 explainers.add("one works, one fails, one skips", command("--plugin", "plug.py", "--plugin", "bad.py", "--methods",
-               "mine,bad,gradient", controls=True), failed("bad"), check=all_of(has_row("mine"), has_row("bad", "failed"),
+               "mine,bad,gradient", controls=True), failed("bad"), check=all_of(has_row("mine"), has_row("bad", "failed"),  # noqa: E501
                has_row("fake-cam"), images(6)), make=having(
     text("plug.py", EXPLAINER.format(facts="", parameters="", body="    return good(images)")),
-    text("bad.py", EXPLAINER.format(facts="", parameters="", body="    1 / 0").replace('"mine"', '"bad"'))))  # fmt: skip
+    text("bad.py", EXPLAINER.format(facts="", parameters="", body="    1 / 0").replace('"mine"', '"bad"'))))  # fmt: skip  # noqa: E501
 
 NAN_NET = """
 
@@ -368,7 +368,7 @@ def no_reward(folder: Path) -> None:
     assert dead.AD.isna().all(), f"blank maps have AD {dead.AD.tolist()}"
 
 
-metrics.add("an answer that is not finite has no value", command("--model", "net.py:Standardised", "--plugin", "plug.py",
+metrics.add("an answer that is not finite has no value", command("--model", "net.py:Standardised", "--plugin", "plug.py",  # noqa: E501
             "--methods", "half-dead,alive", "--metrics", "AD,AI,I"), fine("finite|NaN|no answer|no value"),
             make=having(text("plug.py", BLANKS), net=NAN_NET), check=no_reward)  # fmt: skip
 metrics.add("no answer for a black image is said", command("--model", "net.py:Standardised", "--metrics", "AD,I,D"),
