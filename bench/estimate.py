@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from bench.core.errors import ENDS, UsageError, foreign, reason
 from bench.request import Request
 from bench.sources import Source
 
@@ -48,7 +49,14 @@ def speed(request: Request) -> float:
     """Seconds per image of a forward pass in the run's batch shape: the second of two, the first warms up."""
     net = request.classifier
     images = torch.zeros(request.batch, 3, net.input_size, net.input_size, device=net.device, dtype=net.dtype)
-    net.score(images).cpu()
+    try:
+        net.score(images).cpu()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise UsageError(f"no memory for batches of {request.batch}; try a smaller --batch-size") from error
+    except ENDS as error:
+        if not foreign(error):
+            raise
+        raise UsageError(f"{net.name} fails on a batch of {request.batch} black images: {reason(error)}") from error
     start = time.perf_counter()
     net.score(images).cpu()
     return (time.perf_counter() - start) / request.batch

@@ -448,8 +448,8 @@ def same_scores(folder):
 def scores(builder, out, *more):
     from tests.campaign.case import Step
 
-    argv = command("--model", f"net.py:{builder}", "--methods", "grad-cam,gradient", "--metrics", "AD,I,D", "--out",
-                   out, *more)  # fmt: skip
+    argv = command("--model", f"net.py:{builder}", "--methods", "center,sobel", "--metrics", "AD,I,D",
+                   "--out", out, *more)  # fmt: skip
     return Step(tuple(argv), fine())
 
 

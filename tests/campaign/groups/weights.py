@@ -158,7 +158,7 @@ for name, file, actions, outcome in (
     ("safetensors named .pth", "w.pth", (saved("w.safetensors", lambda s: s),
      lambda folder: (folder / "w.safetensors").rename(folder / "w.pth")), Outcome((0, 2), ())),
     ("a pth named .safetensors", "w.safetensors", (saved("w.pth", lambda s: s),
-     lambda folder: (folder / "w.pth").rename(folder / "w.safetensors")), Outcome((0, 2), ()),
+     lambda folder: (folder / "w.pth").rename(folder / "w.safetensors")), Outcome((0, 2), ())),
     ("a link to itself", "w.pth", (saved("w.pth", lambda s: s), lambda folder: (folder / "w.pth").unlink(),
      lambda folder: (folder / "w.pth").symlink_to("w.pth")), refused("w.pth")),
     ("a link to nothing", "w.pth", (lambda folder: (folder / "w.pth").symlink_to("nowhere"),), refused("w.pth")),
