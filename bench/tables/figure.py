@@ -38,7 +38,7 @@ def draw(content: Content, path: Path) -> None:
     facts = f"protocol {content.protocol.name}  ·  {content.extent}"
     facts += "  ·  too few to tell methods apart" if content.images < FEWEST else ""
     figure.text(0.2 / width, 1 - 0.46 / height, facts, va="top", size=11, color=INK)
-    step = (width - labels - 0.1) / panels
+    step = (width - labels - 0.1) / max(1, panels)
     for i in range(panels):
         box = ((labels + i * step) / width, BOTTOM / height, (step - 0.18) / width, ROW * rows / height)
         axes = figure.add_axes(box)
