@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import logging
-import re
 import shlex
 import signal
 import sys
@@ -32,8 +30,8 @@ from bench.core.precision import Precision
 from bench.core.protocols import Protocol, protocol
 from bench.core.ranges import at_least, within
 from bench.core.registry import load_file, split_list, suggest
-from bench.core.seeds import content_hash
 from bench.engine import choose_engine
+from bench.folders import default_out, folder
 from bench.flags import Parser
 from bench.judge import Judge
 from bench.listing import listing
@@ -42,7 +40,7 @@ from bench.paper.run import Asked, run_table
 from bench.paper.tables import PaperTable, load_table
 from bench.process import prepare_process
 from bench.program import program
-from bench.provenance import described, root_digest
+from bench.provenance import described
 from bench.request import Request
 from bench.run import run
 from bench.select_sources import choose_sources
@@ -250,34 +248,6 @@ def table_request(args: argparse.Namespace, command: str) -> tuple[PaperTable, A
     return table, Asked(request, out, args.model, methods, metrics, boxes)
 
 
-LONGEST = 200
-"""Bytes of a results folder's name; file systems allow 255."""
-
-
-def folder(*parts: str) -> str:
-    """The name of a results folder, MODEL-DATA-PROTOCOL with what else tells runs apart; it never begins with a dot."""
-    name = re.sub(r"[^\w.+-]+", "_", "-".join(parts)).strip("_.-")
-    if len(name.encode()) <= LONGEST:
-        return name
-    return name.encode()[: LONGEST - 9].decode(errors="ignore") + "-" + content_hash(name)[:8]
-
-
-def default_out(args: argparse.Namespace, classifier: Classifier, dataset: Dataset, chosen: Protocol) -> Path:
-    """The results folder of a command that names none: a layer that was asked for and the data's own folder are in its
-    name; a folder of results on other data of the same name is left alone."""
-    layer = [classifier.layer] if args.layer else []
-    place = [dataset.root.resolve().name] if dataset.root and dataset.name.startswith("folder") else []
-    out = Path("results") / folder(classifier.name, *layer, dataset.name, *place, chosen.name)
-    if dataset.root:
-        try:
-            there = json.loads((out / "run.json").read_text(encoding="utf-8")).get("data root sha256")
-        except (OSError, ValueError, AttributeError):
-            there = None
-        if there not in (None, digest := root_digest(dataset.root)):
-            return out.with_name(folder(out.name, digest))
-    return out
-
-
 def build_request(args: argparse.Namespace, command: str) -> Request:
     """Everything the flags name, found and checked. Raises UsageError at the first thing that is missing."""
     for flag, allowed in NUMBERS.items():
@@ -313,10 +283,9 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     check_labels(dataset, classifier, chosen)
     remarks: list[str] = []
     sources = choose_sources(args.methods, protocol=chosen, controls=not args.no_controls, maps=args.maps)
-    out = args.out.expanduser() if args.out else default_out(args, classifier, dataset, chosen)
     return Request(
         classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics, sources=sources,
-        out=out, limit=args.limit, skip=args.skip, judge=judge, seed=args.seed,
+        out=args.out or default_out(classifier, dataset, chosen), limit=args.limit, skip=args.skip, judge=judge, seed=args.seed,
         batch=args.batch_size, timing=timing, force=args.force, compute=not args.stored, command=command, engine=engine,
         remarks=tuple(remarks),
     )  # fmt: skip

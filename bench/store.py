@@ -21,7 +21,7 @@ from bench.core.errors import UsageError
 from bench.merge import STORED_AT, newest
 from bench.parts import read_parts, set_aside
 from bench.refusal import FULL
-from bench.temporary import sweep, unfinished
+from bench.unfinished import sweep, unfinished
 
 SCHEMA = 1
 """Version of the row format; rows of another version are not read."""

@@ -20,7 +20,7 @@ from bench.core.errors import UsageError
 from bench.merge import newest
 from bench.refusal import refusal
 from bench.store import Store, missing, write_atomic, write_text
-from bench.temporary import unfinished
+from bench.unfinished import unfinished
 
 
 def row(key: str, **values) -> dict:
