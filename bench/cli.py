@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import logging
-import re
 import shlex
 import signal
 import sys
@@ -32,10 +30,10 @@ from bench.core.precision import Precision
 from bench.core.protocols import Protocol, protocol
 from bench.core.ranges import at_least, within
 from bench.core.registry import load_file, split_list, suggest
-from bench.core.seeds import content_hash
 from bench.data.labels import Names, match_labels, same_classes
 from bench.engine import choose_engine
-from bench.flags import Parser
+from bench.flags import Parser, path
+from bench.folders import default_out, folder
 from bench.judge import Judge
 from bench.listing import listing
 from bench.paper.geometry import is_geometry
@@ -43,7 +41,8 @@ from bench.paper.run import Asked, run_table
 from bench.paper.tables import PaperTable, load_table
 from bench.process import prepare_process
 from bench.program import program
-from bench.provenance import described, root_digest
+from bench.provenance import described
+from bench.refusal import refusal
 from bench.request import Request
 from bench.run import run
 from bench.select_sources import choose_sources
@@ -71,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         "normalised (default: the network's own facts; else 0: images enter as they are)")  # fmt: skip
     add("--std", type=floats, metavar="R,G,B", help="standard deviation, likewise")
     add("--input-size", type=int, metavar="S", help="side of the network's input in pixels")
-    add("--classes", type=Path, metavar="FILE", help="names of the network's classes, one per line in the order of its "
+    add("--classes", type=path, metavar="FILE", help="names of the network's classes, one per line in the order of its "
         "outputs, or JSON")  # fmt: skip
     add("--output", metavar="MEANING", help=f"what the network's numbers are: {', '.join(OUTPUTS)} (default: logits)")
     add("--judge", metavar="MODEL", help="network that scores the same derived images too, in columns of its own")
@@ -79,14 +78,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--layer", help="target layer, a module path such as layer4.2 (default: the papers')")
     add("--methods", default="all", help="names or specs such as 'grad-cam,opti-cam(steps=100)'; all; all,library")
     add("--no-controls", action="store_true", help="leave out the sanity controls")
-    add("--maps", action="append", default=[], type=Path, metavar="DIR", help="precomputed maps ID.npy, as a row")
+    add("--maps", action="append", default=[], type=path, metavar="DIR", help="precomputed maps ID.npy, as a row")
     add(
         "--metrics",
         help=f"comma-separated names; T is the timing pass (default: {DEFAULT_METRICS}, with boxes {WITH_BOXES})",
     )
     add("--data", help="data set: see --list (default: samples; with --table the paper's)")
-    add("--data-root", type=Path, help="folder of the data set")
-    add("--boxes", type=Path, help="CSV (or folder) with object boxes, for data sets that do not bring their own")
+    add("--data-root", type=path, help="folder of the data set")
+    add("--boxes", type=path, help="CSV (or folder) with object boxes, for data sets that do not bring their own")
     add("--limit", type=int, help="use so many images; smaller limits are subsets of larger ones")
     add("--skip", type=int, default=0, metavar="N", help="leave out the N images that --limit N would take")
     add(
@@ -108,9 +107,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--compile", action="store_true", help="torch.compile for the scoring forwards; at most 0.01 points")
     add("--engine", choices=("local", "ray"), default="local", help="who computes: this process, or a Ray cluster")
     add("--ray-address", default="auto", help="auto, HOST:PORT, or local to start Ray on this machine alone")
-    add("--out", type=Path, help="results folder (default: results/MODEL-DATA-PROTOCOL)")
+    add("--out", type=path, help="results folder (default: results/MODEL[-LAYER]-DATA[-ROOT]-PROTOCOL, the layer where "
+        "it is not the usual one, the name of --data-root for --data folder)")  # fmt: skip
     add("--force", action="store_true", help="compute again what is stored")
-    add("--stored", action="store_true", help="tables of what is stored already; compute nothing")
+    add("--stored", action="store_true", help="tables of what is stored already; compute nothing. A table never "
+        "replaces a fuller one: it is written to OUT/views/ then")  # fmt: skip
     add("--plugin", action="append", default=[], metavar="FILE.py", help="registers further explainers, metrics, …")
     add("-v", "--verbose", action="store_true", help="show tracebacks of failing methods")
     return parser
@@ -292,34 +293,6 @@ def table_request(args: argparse.Namespace, command: str) -> tuple[PaperTable, A
     return table, Asked(request, out, args.model, methods, metrics, boxes)
 
 
-LONGEST = 200
-"""Bytes of a results folder's name; file systems allow 255."""
-
-
-def folder(*parts: str) -> str:
-    """The name of a results folder, MODEL-DATA-PROTOCOL with what else tells runs apart; it never begins with a dot."""
-    name = re.sub(r"[^\w.+-]+", "_", "-".join(parts)).strip("_.-")
-    if len(name.encode()) <= LONGEST:
-        return name
-    return name.encode()[: LONGEST - 9].decode(errors="ignore") + "-" + content_hash(name)[:8]
-
-
-def default_out(args: argparse.Namespace, classifier: Classifier, dataset: Dataset, chosen: Protocol) -> Path:
-    """The results folder of a command that names none: a layer that was asked for and the data's own folder are in its
-    name; a folder of results on other data of the same name is left alone."""
-    layer = [classifier.layer] if args.layer else []
-    place = [dataset.root.resolve().name] if dataset.root and dataset.name.startswith("folder") else []
-    out = Path("results") / folder(classifier.name, *layer, dataset.name, *place, chosen.name)
-    if dataset.root:
-        try:
-            there = json.loads((out / "run.json").read_text(encoding="utf-8")).get("data root sha256")
-        except (OSError, ValueError, AttributeError):
-            there = None
-        if there not in (None, digest := root_digest(dataset.root)):
-            return out.with_name(folder(out.name, digest))
-    return out
-
-
 def build_request(args: argparse.Namespace, command: str) -> Request:
     """Everything the flags name, found and checked. Raises UsageError at the first thing that is missing."""
     for flag, allowed in NUMBERS.items():
@@ -360,10 +333,10 @@ def build_request(args: argparse.Namespace, command: str) -> Request:
     for remark in remarks:
         log.warning("%s", remark)
     sources = choose_sources(args.methods, protocol=chosen, controls=not args.no_controls, maps=args.maps)
-    out = args.out.expanduser() if args.out else default_out(args, classifier, dataset, chosen)
     return Request(
         classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics, sources=sources,
-        out=out, limit=args.limit, skip=args.skip, judge=judge, seed=args.seed,
+        out=args.out or default_out(classifier, dataset, chosen), limit=args.limit, skip=args.skip, judge=judge,
+        seed=args.seed,
         batch=args.batch_size, timing=timing, force=args.force, compute=not args.stored, command=command, engine=engine,
         remarks=tuple(remarks),
     )  # fmt: skip
@@ -394,8 +367,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"error: {error}", file=sys.stderr)
             return USAGE
         except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            print("error:", *f"{error.strerror or error}{where}".split(), file=sys.stderr)
+            log.debug("refused", exc_info=True)
+            print(f"error: {refusal(error)}", file=sys.stderr)
             return USAGE
         except KeyboardInterrupt:
             print("interrupted; what is finished is stored, and the same command resumes from here", file=sys.stderr)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from bench.core.errors import UsageError
+from bench.core.paths import user_path
 from bench.core.ranges import Range
 from bench.core.registry import suggest
 
@@ -24,6 +27,14 @@ class Parser(argparse.ArgumentParser):
         unknown = re.fullmatch(r"unrecognized arguments: (--[\w-]+).*", message)
         hint = suggest(unknown[1], list(self._option_string_actions)) if unknown else "--help lists the flags"
         self.exit(2, f"error: {' '.join(message.split())}; {hint}\n")
+
+
+def path(text: str) -> Path:
+    """Type of a flag: a file or folder, which may begin with `~`."""
+    try:
+        return user_path(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def whole(allowed: Range) -> Callable[[str], int]:

@@ -17,10 +17,11 @@ from bench.store import Store
 from bench.tables.leaderboard import REFERENCE, Leaderboard, MethodRow, build_leaderboard
 from bench.timing import device_name, stored_timings
 
-OPTIONAL = ("label", "right", "target", "p", "degenerate", "tied", "maps_file")
-"""Columns that readers name and that a row may lack."""
 ENDS = ("", "_vector")
 """What a row holds of a metric: its value and, for curves and pooled metrics, the vector behind it."""
+
+FACTS = ("key", "method", "image", "have", "label", "target", "p", "right", "degenerate", "tied", "device", "maps_file")
+"""What a row holds besides; a column that no stored row has is there too, and empty."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,13 @@ class Outcome:
 
 
 def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[str, Outcome]) -> pd.DataFrame:
-    """The stored rows that this request asked for, a row per method × image, not all that is stored.
+    """The stored rows that this request asked for, a row per method × image, not all that is stored: the columns FACTS
+    and, by the metric's name, a value and a vector per metric.
 
     Values of another version of their metric are blank.
     """
     stored = store.rows("scores")
-    parts = []
+    parts = [stored.iloc[:0].assign(method="", image="")]
     for source in request.sources:
         if outcomes[source.label].status == "ok":
             by_key: dict[str, list[str]] = {}  # copies of one file with one label have one key
@@ -47,28 +49,28 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
             found = [(key, image) for key in stored.index.intersection(list(by_key)) for image in by_key[key]]
             part = stored.loc[[key for key, _ in found]]
             parts.append(part.assign(method=source.label, image=[image for _, image in found]))
-    if not parts:
-        return pd.DataFrame({name: [] for name in ("key", "method", "image", *OPTIONAL)})
     scores = pd.concat(parts).rename(columns={m.column + end: m.name + end for m in request.metrics for end in ENDS})
+    columns = [*FACTS, *(metric.name + end for metric in request.metrics for end in ENDS)]
+    scores = scores.rename_axis("key").reset_index().reindex(columns=columns)
     for metric in request.metrics:
-        if metric.name in scores:
-            current = np.array([metric.tag in have for have in scores.have])
-            scores[metric.name] = scores[metric.name].where(current)
-    return scores.reindex(columns=scores.columns.union(OPTIONAL, sort=False)).reset_index()
+        current = np.array([metric.tag in have for have in scores.have], dtype=bool)
+        scores[metric.name] = scores[metric.name].astype("float64").where(current)
+        scores[f"{metric.name}_vector"] = scores[f"{metric.name}_vector"].astype(object).where(current, None)
+    return scores
 
 
 def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[str, Outcome]) -> Leaderboard:
-    """The table of a request, from what is stored; writes `timing.csv` beside it."""
+    """The table of a request, from what is stored."""
     scores = asked_rows(request, images, store, outcomes)
+    timings = stored_timings(request, store, [s for s in request.sources if outcomes[s.label].status == "ok"])
+    known = {*scores.method, *(timings.method if request.timing else ())}
     none = Outcome("skipped", "nothing is stored yet")
-    absent = {source.label for source in request.sources if request.metrics} - set(scores.method)
-    outcomes = {k: none if v.status == "ok" and k in absent else v for k, v in outcomes.items()}
+    outcomes = {k: none if v.status == "ok" and k not in known else v for k, v in outcomes.items()}
     named_first = sorted(request.sources, key=lambda source: source.label != REFERENCE)
     orders = {s.label: request.setting.order(s) for s in named_first if outcomes[s.label].status == "ok"}
     equal = equal_rows(store, scores, orders, request.classifier.input_size, [m.name for m in request.metrics])
-    timings = stored_timings(request, store, [s for s in request.sources if outcomes[s.label].status == "ok"])
     here = device_name(request.classifier.device)
-    single = {row.method: row for row in timings[timings.batch == 1].itertuples()} if len(timings) else {}
+    single = {row.method: row for row in timings[timings.batch == 1].itertuples()}
     rows = []
     for source in request.sources:
         outcome, facts = outcomes[source.label], dict[str, Any]()

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,12 +16,13 @@ from tqdm import tqdm
 
 from bench.budget import Budget, error_budget, facts, stated
 from bench.core.errors import ENDS, Skip, UsageError, foreign
-from bench.core.errors import reason as told
+from bench.core.errors import reason as why_of
 from bench.engine.local import LocalEngine
 from bench.engine.unit import Answer, Unit
 from bench.engine.worker import Worker
 from bench.estimate import estimate
 from bench.images import Images, size_of
+from bench.provenance import provenance
 from bench.request import Request
 from bench.results import Outcome, asked_rows, leaderboard
 from bench.sources import Item, Source
@@ -30,7 +30,7 @@ from bench.store import Store, missing, write_atomic, write_json
 from bench.tables import render_csv
 from bench.tables.leaderboard import Leaderboard
 from bench.timing import stored_timings, time_sources
-from bench.view import destination, held
+from bench.view import destination, extent, texts, there, told
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +47,9 @@ class Finished:
     lost: dict[tuple[str, str], str] = field(default_factory=dict)
     """By source and metric: why a column, or the timing, was lost."""
 
-    computed: bool = False
-    """Whether something was computed that was not stored before."""
-
     @property
     def scored(self) -> list[Source]:
         return [source for source in self.request.sources if self.outcomes[source.label].status == "ok"]
-
-    def destination(self, table: Leaderboard) -> Path:
-        """The folder for the run's table."""
-        rows = pd.read_csv(io.StringIO(render_csv.leaderboard(table)))
-        extent = held(rows, self.images.listed, dict(table.provenance))
-        return destination(self.request.out, extent, self.computed or self.request.force)
 
     @property
     def failed(self) -> bool:
@@ -82,16 +73,7 @@ def run(request: Request) -> bool:
         request = replace(request, metrics=tuple(metric for metric in request.metrics if metric.name != name))
     table = stated(leaderboard(request, finished.images, finished.store, finished.outcomes), finished.budget)
     table = replace(table, notes=[*finished.remarks, *table.notes])
-    out = finished.destination(table)
-    table.write(out)
-    finished.images.write(out)
-    timings = stored_timings(request, finished.store, finished.scored)
-    if len(timings):
-        write_atomic(out / "timing.csv", lambda path: timings.to_csv(path, index=False))
-    write_json(out / "run.json", dict(table.provenance) | facts(finished.budget))
-    print(table.text())
-    if out != request.out:
-        print(f"this table is in {out}; {request.out} keeps a fuller one")
+    print_and_write(finished, table)
     return finished.failed
 
 
@@ -110,27 +92,47 @@ def failing_pools(request: Request, finished: Finished) -> dict[str, str]:
             except ENDS as error:
                 if not foreign(error):
                     raise
-                found[metric.name] = told(error)
+                found[metric.name] = why_of(error)
     return found
+
+
+def print_and_write(finished: Finished, table: Leaderboard) -> None:
+    """Write all that belongs to a table, into the run's folder or, for a view, beside it; print it in any case."""
+    request, before = finished.request, there(finished.request.out)
+    rows = texts(io.StringIO(render_csv.leaderboard(table)))
+    held = extent(rows, finished.images.listed.astype(str), table.provenance)
+    place = destination(request.out, held, before, computed=finished.store.added > 0)
+    timings = stored_timings(request, finished.store, finished.scored)
+    try:
+        table.write(place)
+        finished.images.write(place)
+        if len(timings):
+            write_atomic(place / "timing.csv", lambda path: timings.to_csv(path, index=False))
+        write_json(place / "run.json", dict(table.provenance) | facts(finished.budget))
+    finally:
+        print(table.text())
+    if line := told(place, request.out, held, before):
+        print(line)
 
 
 def carry_out(request: Request) -> Finished:
     """Compute what is asked for and not stored yet, the timing pass included."""
     images, store = Images(request), Store(request.out)
+    if request.compute and not (request.out / "run.json").exists():
+        write_json(request.out / "run.json", provenance(request, images))  # whose folder it is, also after a kill
     budget = error_budget(request, images, store)
     outcomes = {source.label: applicable(source, request, images) for source in request.sources}
     lost: dict[tuple[str, str], str] = {}
-    computed = False
     active = [source for source in request.sources if outcomes[source.label].status == "ok"]
     if request.compute:
         state = State(request, images, store, outcomes, lost)
-        computed = state.compute(active)
+        state.compute(active)
         active = [source for source in active if outcomes[source.label].status == "ok"]
         if request.timing:
             first = images.table.iloc[: max(request.batch, 20)]
             failed = time_sources(state.worker.setting, request, store, active, lambda: state.load(first))
             lost |= {(label, "T"): why for label, why in failed.items()}
-    return Finished(request, images, store, outcomes, budget, lost, computed)
+    return Finished(request, images, store, outcomes, budget, lost)
 
 
 def applicable(source: Source, request: Request, images: Images) -> Outcome:
@@ -151,7 +153,7 @@ def applicable(source: Source, request: Request, images: Images) -> Outcome:
     except ENDS as error:
         if not foreign(error):
             raise
-        return Outcome("failed", f"before it was called: {told(error)}")
+        return Outcome("failed", f"before it was called: {why_of(error)}")
     if cap and cost > cap:
         return Outcome("skipped", f"needs ≈{cost:.0f} passes an image; {request.protocol.name} allows {cap}")
     return Outcome()
@@ -172,8 +174,8 @@ class State:
     ended: dict[str, int] = field(default_factory=dict)
     """Label of a source that failed, to the chunk on which it did."""
 
-    def compute(self, sources: Sequence[Source]) -> bool:
-        """Every unit that adds something, by the request's engine; whether there was any."""
+    def compute(self, sources: Sequence[Source]) -> None:
+        """Every unit that adds something, by the request's engine."""
         request = self.request
         if not request.force:
             self.log_probabilities.update(self.store.rows("clean").get("log_probabilities", {}))
@@ -183,7 +185,7 @@ class State:
         print(estimate(request, sources, {label: len(keys) for label, keys in gaps.items()}), flush=True)
         units = list(self.units(sources, gaps))
         if not units:
-            return False
+            return
         engine = request.engine or LocalEngine()
         with (
             tqdm(total=sum(map(len, gaps.values())), unit="map", dynamic_ncols=True) as bar,
@@ -198,7 +200,6 @@ class State:
                 else:
                     self.end(unit, answer)
                 bar.update(len(gaps[unit.source].keys() & set(unit.keys)))
-        return True
 
     def units(self, sources: Sequence[Source], gaps: Mapping[str, Mapping[str, set[str]]]) -> Iterator[Unit]:
         """Chunk by chunk, every source of which a row lacks a metric: `gaps` has the lacking metrics' tags, by source

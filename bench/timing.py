@@ -24,6 +24,9 @@ from bench.sources import ExplainerSource, Item, Source
 from bench.store import Store
 
 IMAGES = 20
+COLUMNS = ("method", "batch", "seconds", "seconds_low", "seconds_high", "images", "forward", "head", "backward",
+           "peak_bytes", "device", "dtype", "stored_at")  # fmt: skip
+"""What a stored timing holds."""
 SECONDS = 2.0
 """At most so many images are timed, and after so many seconds no further one, per explainer and batch size."""
 
@@ -143,17 +146,13 @@ def time_sources(
 
 def stored_timings(request: Request, store: Store, sources: Sequence[Source]) -> pd.DataFrame:
     """The stored timings of explainers, a row per explainer and batch size: of this device, or, where it has none, of
-    the one that has been asked last."""
-    frame = store.rows("timing")
-    if not len(frame):
-        return frame
-    here = device_name(request.classifier.device)
-    order = frame.sort_values("stored_at", ascending=False) if "stored_at" in frame else frame
-    devices = [here, *(name for name in order.device.dropna().unique() if name != here)]
-    found = []
+    the one that was timed last."""
+    frame = store.rows("timing").reindex(columns=COLUMNS).sort_values("stored_at", ascending=False, kind="stable")
+    devices = dict.fromkeys([device_name(request.classifier.device), *frame.device.dropna()])
+    found: list[str] = []
     for source in sources:
         if isinstance(source, ExplainerSource):
             for batch in dict.fromkeys((1, request.batch)):
                 keys = (timing_key(request, source, batch, device) for device in devices)
                 found += [key for key in keys if key in frame.index][:1]
-    return frame.loc[found].drop(columns=["have", "schema", "stored_at"], errors="ignore")
+    return frame.loc[found].drop(columns="stored_at")

@@ -63,6 +63,7 @@ def load_classifier(
         output=architecture.output,
         prefix_tokens=architecture.prefix_tokens,
         source=architecture.source,
+        usual=architecture.layer,
     )
 
 

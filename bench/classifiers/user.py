@@ -10,6 +10,7 @@ from torch import nn
 from bench.classifiers.facts import stated_by
 from bench.core.classifier import Architecture
 from bench.core.errors import ENDS, UsageError, foreign, reason
+from bench.core.paths import user_path
 from bench.core.registry import load_file, suggest
 from bench.core.source import source_digest
 
@@ -21,7 +22,7 @@ def user_architecture(file: Path, name: str) -> Architecture:
     `mean` and `std` (0 and 1: the net takes images in [0, 1]), `interpolation`, `classes`, `output`, `prefix_tokens`.
     Raises UsageError.
     """
-    file, text = file.expanduser(), f"{file}:{name}"
+    file, text = user_path(file), f"{file}:{name}"
     source = load_file(file)
     if not hasattr(source, name):
         public = [key for key, value in vars(source).items() if callable(value) and not key.startswith("_")]

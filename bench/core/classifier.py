@@ -122,6 +122,7 @@ class Classifier:
         output: str | None = None,
         prefix_tokens: int | None = None,
         source: str = "",
+        usual: str | None = None,
     ):
         refuse_unusable(net, name)
         self.name, self.origin, self.source = name, origin, source
@@ -150,6 +151,8 @@ class Classifier:
         self.output = read_output(output, answers, name)
         example = self._example(seed=0)
         self.layer = resolve_layer(net, layer) if layer else last_map_layer(net, example)
+        self.usual_layer = layer is None or (usual is not None and self.layer == resolve_layer(net, usual))
+        """Whether it is explained at the layer that its architecture names."""
         with _running(net, (nn.Linear, nn.Conv2d)) as ran:
             (by_hooks,), (maps,), logits = observe(net, [self.layer], example, self.prefix_tokens)
         if not ran:

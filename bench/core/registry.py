@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 import torch
 
 from bench.core.errors import ENDS, UsageError, foreign, reason
+from bench.core.paths import user_path
 from bench.core.ranges import FINITE, Range
 from bench.core.source import neighbours
 
@@ -192,7 +193,7 @@ def load_file(path: str | Path) -> types.ModuleType:
 
     Raises UsageError when it is missing, fails on import, or would get another file's module for a neighbour.
     """
-    path = Path(path).expanduser().resolve()
+    path = user_path(path).resolve()
     name = "cambench_file_" + re.sub(r"\W", "_", str(path))
     if name in sys.modules:
         return sys.modules[name]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from bench.paper.measured import Measured, statistics
+from bench.paper.measured import Measured, keep_images, statistics
 from bench.provenance import provenance
 from bench.request import Request
 from bench.results import asked_rows
 from bench.run import carry_out
 from bench.tables.content import Cell
-from bench.timing import stored_timings
+from bench.timing import device_name, stored_timings
 
 
 def measure(request: Request) -> Measured:
     """Compute what is not stored yet, and the statistics of all of it; T is the median of the timing pass with its
     quartiles."""
     finished = carry_out(request)
-    finished.images.write(request.out)
+    keep_images(finished.images, request.out)
     scores = asked_rows(request, finished.images, finished.store, finished.outcomes)
     why = {
         label: f"{outcome.status}: {outcome.reason}" for label, outcome in finished.outcomes.items() if outcome.reason
@@ -23,9 +23,14 @@ def measure(request: Request) -> Measured:
     labels = sorted(set(scores.method))
     cells, differences = statistics(scores, labels, request.metrics, request.seed)
     timings = stored_timings(request, finished.store, [s for s in request.sources if s.label in labels])
-    for row in timings[timings.batch == 1].itertuples() if request.timing and len(timings) else ():
+    for row in timings[timings.batch == 1].itertuples() if request.timing else ():
         cells[row.method, "T"] = Cell(row.seconds, row.seconds_low, row.seconds_high, row.images)
     facts = tuple(
         f"{request.classifier.name}: {key} {value}" for key, value in provenance(request, finished.images).items()
+    )
+    elsewhere = timings[timings.device != device_name(request.classifier.device)] if request.timing else timings[:0]
+    facts += tuple(
+        f"{request.classifier.name}: T of {', '.join(sorted(set(part.method)))} measured on {device}"
+        for device, part in elsewhere.groupby("device")
     )
     return Measured(cells, differences, why, len(finished.images.ids), facts, finished.failed)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
 from bench.core.metric import Metric
+from bench.images import Images
 from bench.tables.content import Cell, Difference
 from bench.tables.leaderboard import REFERENCE
 from bench.tables.panel import Panel
@@ -26,6 +28,12 @@ class Measured:
     facts: tuple[str, ...] = ()
     """Where the numbers come from, a sentence each."""
     failed: bool = False
+
+
+def keep_images(images: Images, out: Path) -> None:
+    """Write the list of images, unless a leaderboard in the folder has a list of its own."""
+    if not (out / "leaderboard.csv").exists():
+        images.write(out)
 
 
 def statistics(

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.classifier import Classifier
 from bench.images import Images
-from bench.paper.measured import Measured
+from bench.paper.measured import Measured, keep_images
 from bench.provenance import provenance
 from bench.request import Request
 from bench.run import State
@@ -34,7 +34,7 @@ def measure(request: Request) -> Measured:
     """Acc_top1: percent of the images whose most probable class is the label, with its Wilson interval; GFLOPs;
     params_M: 10⁶ parameters."""
     images, net = Images(request), request.classifier
-    images.write(request.out)
+    keep_images(images, request.out)
     state = State(request, images, Store(request.out), {}, {})
     rows = state.store.rows("clean")
     state.log_probabilities.update(rows.get("log_probabilities", {}))

@@ -19,7 +19,7 @@ from bench.classifiers import DEFAULT
 from bench.cli import check_device
 from bench.core.errors import UsageError
 from bench.core.ranges import within
-from bench.flags import Parser, whole
+from bench.flags import Parser, path, whole
 from bench.process import keep_freed_memory
 from bench.speed import report
 from bench.speed.compare import Row, compare
@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser("python -m bench.speed", description)
     add = parser.add_argument
     add("--model", default=DEFAULT, help="a classifier's name, timm:NAME, or FILE.py:NAME")
-    add("--weights", type=Path, help=".pth or .safetensors of the classifier")
+    add("--weights", type=path, help=".pth or .safetensors of the classifier")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, …")
     add("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="precision of both sides")
     add("--channels-last", action="store_true", help="memory layout of net and images")
@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--batch-size", type=whole(within(1, 4096)), default=20, help="images per forward of our scorer")
     add("--quick", action="store_true", help="fewer images and repetitions: the main ratios")
     add("--only", default=",".join(PARTS), help="parts to measure")
-    add("--out", type=Path, help="results folder (default: results/speed/DTYPE-LAYOUT-DEVICE)")
+    add("--out", type=path, help="results folder (default: results/speed/DTYPE-LAYOUT-DEVICE)")
     return parser
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from bench.core.classifier import Classifier
 from bench.core.errors import Skip
 from bench.core.explainer import Learned, Passes, explainer
+from bench.core.paths import user_path
 from methods._common import check_targets
 from methods.decoder import checkpoint
 from methods.decoder.architecture import Decoder
@@ -20,7 +21,7 @@ from methods.decoder.reading import read, takes_gradient
 
 def find(classifier: Classifier, weights: str) -> Path | None:
     """The file that `weights` names, or the shipped one for this classifier."""
-    return Path(weights).expanduser() if weights else checkpoint.shipped(classifier)
+    return user_path(weights) if weights else checkpoint.shipped(classifier)
 
 
 def passes(classifier: Classifier, *, weights: str = "") -> Passes:

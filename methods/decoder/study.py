@@ -19,7 +19,7 @@ from bench import cli
 from bench.classifiers import DEFAULT, load_classifier
 from bench.core.errors import UsageError
 from bench.core.ranges import at_least
-from bench.flags import Parser, whole
+from bench.flags import Parser, path, whole
 from bench.store import write_atomic
 from bench.tables import render_markdown
 from methods.decoder import checkpoint, train
@@ -68,8 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser("python -m methods.decoder.study", __doc__)
     add = parser.add_argument
     add("--model", default=DEFAULT, help="the classifier that is explained")
-    add("--train", type=Path, required=True, help="folder of the images to train on")
-    add("--val", type=Path, required=True, help="folder of an ImageNet validation set with boxes, to judge on")
+    add("--train", type=path, required=True, help="folder of the images to train on")
+    add("--val", type=path, required=True, help="folder of an ImageNet validation set with boxes, to judge on")
     add("--train-limit", type=whole(at_least(1)), default=300, help="train on so many images")
     add("--limit", type=whole(at_least(1)), default=60, help="judge on so many images")
     add("--protocol", default="clean", help="protocol to judge by")
@@ -78,8 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--options", default="--batch-size 10 --width 64 --taps blocks.4", help="further arguments of every training")
     add("--judging", default="", help="further arguments of the benchmark, as --judge resnet18 --weights resnet18=FILE")
     add("--only", default="", help="trials whose group or name contains this")
-    add("--cache", type=Path, help="folder of cached features (default: OUT/cache)")
-    add("--out", type=Path, default=Path("results/decoder_study"))
+    add("--cache", type=path, help="folder of cached features (default: OUT/cache)")
+    add("--out", type=path, default=Path("results/decoder_study"))
     return parser
 
 

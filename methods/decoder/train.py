@@ -23,7 +23,7 @@ from bench.core.registry import split_list
 from bench.core.seeds import content_hash, forked_rng, seed_for
 from bench.data import PrecomputedMaps, load_dataset, select
 from bench.data.labels import match_labels
-from bench.flags import Parser, real, whole
+from bench.flags import Parser, path, real, whole
 from bench.process import prepare_process
 from bench.program import command
 from bench.store import write_atomic
@@ -58,14 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add, flag = parser.add_argument, argparse.BooleanOptionalAction
     add("--model", default=DEFAULT, help="a classifier's name, timm:NAME, or FILE.py:NAME")
-    add("--weights", type=Path, help=".pth or .safetensors of the classifier")
+    add("--weights", type=path, help=".pth or .safetensors of the classifier")
     add("--layer", help="target layer (default: the papers')")
     add("--data", default="folder", help="data set")
-    add("--data-root", type=Path, help="folder of the images")
+    add("--data-root", type=path, help="folder of the images")
     add("--limit", type=whole(at_least(1)), help="use so many images")
     add("--trained-on", help="the training images in words, for the checkpoint (default: data set and count)")
-    add("--out", type=Path, required=True, help="folder of the checkpoint, the log and the pictures")
-    add("--cache", type=Path, help="folder of cached features, which trainings may share (default: OUT/cache)")
+    add("--out", type=path, required=True, help="folder of the checkpoint, the log and the pictures")
+    add("--cache", type=path, help="folder of cached features, which trainings may share (default: OUT/cache)")
     add("--loss", default=LOSS, help="terms NAME=WEIGHT or NAME(KEY=VALUE)=WEIGHT, by commas")
     add("--regulariser", default=REGULARISER, help="terms as of --loss")
     add("--background", default="black", choices=list(BACKGROUNDS), help="where the map masks the image out")
@@ -86,9 +86,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--net-lr", type=real(above(0, 1000)), default=1e-4, help="the classifier's highest rate, with --joint")
     add("--adversarial", type=real(at_least(0)), default=0.0, help="weight of a discriminator on masked images "
         "(experimental)")  # fmt: skip
-    add("--distil-maps", type=Path, help="folder ID.npy of the maps that the loss distil imitates")
+    add("--distil-maps", type=path, help="folder ID.npy of the maps that the loss distil imitates")
     add("--teacher", default="", help="explainer that draws the maps which --distil-maps lacks, as opti-cam(steps=50)")
-    add("--init", type=Path, help="checkpoint of a decoder to start from")
+    add("--init", type=path, help="checkpoint of a decoder to start from")
     add("--seed", type=whole(within(0, 2**63 - 1)), default=0)
     add("--workers", type=whole(within(0, 1024)), default=0, help="processes that read images")
     add("--save-every", type=whole(at_least(1)), default=50, help="steps between two checkpoints")
