@@ -15,15 +15,13 @@ from tests.campaign.groups import (
     process,
     protocols,
     tables,
-    tools,
-    training,
     views,
     weights,
 )
 
 MODULES = (
-    boxes, command_line, data, disk, engine, facts, labels, maps, models, plugins, process, protocols, tables, tools,
-    training, views, weights,
+    boxes, command_line, data, disk, engine, facts, labels, maps, models, plugins, process, protocols, tables, views,
+    weights,
 )  # fmt: skip
 GROUPS: list[Group] = [group for module in MODULES for group in module.GROUPS]
 CASES: list[Case] = [case for group in GROUPS for case in group.cases]
