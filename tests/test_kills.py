@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.test_run import ROOT, command, files, photos  # noqa: F401 - photos is a fixture
 
-KILLS = int(os.environ.get("CAMBENCH_KILLS", "4"))
+KILLS = int(os.environ.get("CAMBENCH_KILLS", "3"))
 METHODS = "grad-cam,cam,layer-cam,gradient,input-x-gradient,xgrad-cam,hires-cam,opti-cam(steps=20)"
 
 
@@ -33,8 +33,9 @@ def wait_for_work(process: subprocess.Popen, out: Path, before: int) -> None:
         time.sleep(0.002)
 
 
-def test_killed_at_random_moments_the_tables_are_those_of_an_undisturbed_run(photos, tmp_path):  # noqa: F811
-    whole, out, chance = tmp_path / "whole", tmp_path / "killed", random.Random(0)
+def test_killed_at_random_moments_the_tables_are_those_of_an_undisturbed_run(photos, tmp_path_factory):  # noqa: F811
+    whole, out = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("killed")
+    chance = random.Random(0)
     assert start(photos, whole).wait() == 0
     killed = 0
     for attempt in range(4 * KILLS):
@@ -55,5 +56,5 @@ def test_killed_at_random_moments_the_tables_are_those_of_an_undisturbed_run(pho
     assert start(photos, out).wait() == 0
     assert start(photos, out).wait() == 0  # whatever was left behind is gone, and nothing changes
     assert files(out) == files(whole)
-    assert not [path for path in out.rglob("*.tmp")]
+    assert not list(out.rglob("*.tmp"))
     assert len(rows(out)) == len(rows(whole))

@@ -383,7 +383,10 @@ class Classifier:
         return by_hooks
 
     def _check_gradients(self, example: Tensor) -> None:
-        """Raises UsageError where the logits have no gradient with respect to the maps."""
+        """Raises UsageError where the logits have no gradient with respect to the maps. Weights made in inference mode
+        take part in none, whatever the net does."""
+        if any(parameter.is_inference() for parameter in self._net.parameters()):
+            return
         with torch.inference_mode(False), torch.enable_grad():
             A, rest = self._split.trunk(example[:1])
             answers = self._split.head(A.detach().clone().requires_grad_(), [tensor.detach() for tensor in rest])
