@@ -35,7 +35,9 @@ class Images:
         chosen = select(request.dataset, request.limit, request.seed, request.skip)
         self.samples = {sample.id: sample for sample in chosen.samples}
         manifest = build_manifest(chosen)
-        self.left_out = int((manifest.problem != "").sum())
+        broken = manifest[manifest.problem != ""]
+        self.left_out = len(broken)
+        self._unreadable = unreadable(dict(zip(broken.id, broken.problem, strict=True)))
         self.table = manifest[manifest.problem == ""].reset_index(drop=True)
         if self.table.empty:
             raise UsageError(f"{request.dataset.name} has no readable image under {request.dataset.root}")
@@ -56,10 +58,11 @@ class Images:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader of the table must know about the images; printed under it."""
+        before = (*self._duplicates, *self._unreadable)
         if not self.gone:
-            return self._duplicates
+            return before
         named = listed([f"{image} ({why})" for image, why in self.gone.items()])
-        return *self._duplicates, f"{plural(len(self.gone), 'image')} left out during the run: {named}"
+        return *before, f"{plural(len(self.gone), 'image')} left out during the run: {named}"
 
     @property
     def listed(self) -> pd.DataFrame:
@@ -109,6 +112,14 @@ def duplicates(table: pd.DataFrame) -> tuple[str, ...]:
         return ()
     named = listed([" = ".join(group) for group in groups])
     return (f"the same image, byte for byte, is there more than once, and every copy counts: {named}",)
+
+
+def unreadable(problems: Mapping[str, str]) -> tuple[str, ...]:
+    """A remark on files that could not be decoded, by id and why, if there are any."""
+    if not problems:
+        return ()
+    named = listed([f"{image} ({why})" for image, why in problems.items()])
+    return (f"{plural(len(problems), 'file')} left out: {named}",)
 
 
 def listed(names: list[str]) -> str:

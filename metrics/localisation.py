@@ -30,7 +30,7 @@ BOEHLE = "Böhle et al. 2021 (CoDA-Net), arXiv 2104.00032"
 
 NO_VALUE = float("nan")
 EPSILON = 1e-6
-"""Keeps F1 finite for an empty map, as in CASM's code."""
+"""Keeps F1 finite for an empty map, as in the code of Phang et al. (zphang/saliency_investigation)."""
 
 
 @metric("LE", kind="map", better="lower", title="Localisation Error", paper=CASM, needs="boxes", rate=True)
@@ -38,7 +38,7 @@ def localisation_error(case: Case) -> float:
     """1 − 1[IoU > 0.5] for the best of the object's boxes: 0 or 1, and 1 for a constant map.
 
     The estimated box surrounds the largest 4-connected component of S > mean(S) and is one pixel short
-    (`regions.estimated_box`). It lies in the image, so the intersection does too; the union counts the area of the
+    (`regions.estimated_box`), as in the code of Phang et al. It lies in the image, so the intersection does too; the union counts the area of the
     object's box as the protocol gives it, under `boxes=unclipped` also what lies outside the image.
     """
     return 1 - localised(case)

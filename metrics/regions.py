@@ -51,8 +51,10 @@ def estimated_box(saliency: torch.Tensor) -> IntArray | None:
     """(4,) xmin, ymin, xmax, ymax around the largest 4-connected component of S > mean(S); None for a constant map.
 
     xmax and ymax are the indices of the last column and row: a box whose ends are exclusive, as everywhere else, is
-    one pixel short, and 0, 0, 223, 223 stands for a whole map of 224 × 224. So it is in the localisation code of CASM
-    (Zolna et al. 2020), which the Opti-CAM tables are made with.
+    one pixel short, and 0, 0, 223, 223 stands for a whole map of 224 × 224. Both rules, S > mean(S) and the short box,
+    are those of zphang/saliency_investigation (Phang et al. 2020, arXiv 2010.09750), with which the Opti-CAM tables are
+    made. The code of CASM itself (kondiz/casme; Zolna et al. 2020, arXiv 1805.08249), which proposed the metrics, cuts
+    the map at its k-th largest value and counts the last row and column in.
     """
     scores = values(saliency)
     return box_around_largest(scores > scores.mean())

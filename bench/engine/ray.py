@@ -110,7 +110,7 @@ class Actor:
 
 
 class Queue:
-    """Units that wait, by chunk: who has a chunk's pixels goes on with it."""
+    """Units that wait, by chunk: a worker that has a chunk's pixels keeps to it."""
 
     def __init__(self, units: Sequence[Unit], wanted: Wanted):
         self.wanted = wanted
@@ -149,7 +149,7 @@ class RayEngine:
     """An actor for each GPU of the cluster or, for a classifier on the CPU, for every so many cores as this process has
     threads. Each loads the classifier once, by `rebuild`, and reads the images from the same paths as this process.
 
-    Ray restarts a lost actor wherever there is room (`max_restarts`) and has it get ready anew (`max_task_retries`).
+    Ray restarts a lost actor wherever there is room (`max_restarts`) and gets it ready again (`max_task_retries`).
     Its unit does not wait for that, since the nodes that are left may have no room: whoever is ready first carries it
     out.
     Raises UsageError where no cluster answers at the address.

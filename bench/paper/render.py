@@ -26,6 +26,10 @@ class Report:
     ranks: pd.DataFrame
     facts: list[str]
 
+    def mark(self, cell: pd.Series) -> str:
+        """`*` beside a printed value that a remark is about."""
+        return "*" if any(remark.about(cell.method, cell.metric) for remark in self.table.remarks) else ""
+
     @property
     def metrics(self) -> list[str]:
         return list(dict.fromkeys(self.cells.metric))
@@ -84,8 +88,9 @@ def parts(cell: pd.Series) -> tuple[str, str, str, str]:
     return paper, shown, interval, signed(number(cell.difference, paper, cell.metric))
 
 
-def plain(cell: pd.Series) -> str:
+def plain(cell: pd.Series, mark: str = "") -> str:
     paper, measured, interval, difference = parts(cell)
+    paper += mark
     return f"{paper} | {' '.join(filter(None, (measured, interval)))} | {difference}"
 
 
@@ -95,8 +100,13 @@ def notes(report: Report) -> list[str]:
         "each cell: paper | measured [95 % interval over images] | measured - paper",
         f"paper: {report.table.paper}; printed numbers from {report.table.source}",
         *report.table.set_up,
+        *remarks(report),
         *reasons(report.cells),
     ]
+
+
+def remarks(report: Report) -> list[str]:
+    return [f"* {remark.method}, {', '.join(remark.metrics)}: {remark.text}" for remark in report.table.remarks]
 
 
 def reasons(cells: pd.DataFrame) -> list[str]:
@@ -132,7 +142,8 @@ def grid(report: Report, model: str | None = None) -> tuple[list[str], list[list
     headings, columns, rows = layout(report)
     shown = [column for column in columns if model in (None, column[0])]
     return [*headings, *(metric for _, metric in shown)], [
-        [*key, *(plain(cells[column]) if column in cells else "" for column in shown)] for key, cells in rows
+        [*key, *(plain(cells[column], report.mark(cells[column])) if column in cells else "" for column in shown)]
+        for key, cells in rows
     ]
 
 
@@ -162,7 +173,8 @@ def latex(report: Report) -> str:
     models = [model for model in dict.fromkeys(model for model, _ in columns) if model]
     spans = [rf"\multicolumn{{{sum(m == model for m, _ in columns)}}}{{c}}{{{escape(model)}}}" for model in models]
     body = [
-        line([*map(escape, key), *(latex_cell(cells[c]) if c in cells else "" for c in columns)]) for key, cells in rows
+        line([*map(escape, key), *(latex_cell(cells[c], report.mark(cells[c])) if c in cells else "" for c in columns)])
+        for key, cells in rows
     ]
     lines = [
         r"% needs \usepackage{booktabs,graphicx}",
@@ -186,9 +198,9 @@ def latex(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def latex_cell(cell: pd.Series) -> str:
+def latex_cell(cell: pd.Series, mark: str = "") -> str:
     paper, measured, interval, difference = map(render_latex.escape, parts(cell))
-    return f"{paper} / {measured}" + (rf" {{\scriptsize {interval}}}" if interval else "") + f" / {difference}"
+    return f"{paper}{mark} / {measured}" + (rf" {{\scriptsize {interval}}}" if interval else "") + f" / {difference}"
 
 
 def agreement_lines(report: Report) -> list[str]:
@@ -205,4 +217,5 @@ def text(report: Report) -> str:
         header, rows = grid(report, model)
         pieces += [model] if model else []
         pieces.append(pd.DataFrame(rows, columns=header).to_string(index=False))
-    return "\n".join([*pieces, *agreement_lines(report), *reasons(report.cells), *report.table.set_up])
+    notes = [*agreement_lines(report), *remarks(report), *reasons(report.cells), *report.table.set_up]
+    return "\n".join([*pieces, *notes])

@@ -32,6 +32,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What a reader must know about printed cells before comparing them."""
+
+    method: str
+    metrics: tuple[str, ...]
+    text: str
+
+    def about(self, method: str, metric: str) -> bool:
+        return method == self.method and metric in self.metrics
+
+
+@dataclass(frozen=True)
 class PaperTable:
     """A table of `results/paper`: NAME.csv holds the printed numbers, NAME.json the rest."""
 
@@ -54,6 +66,7 @@ class PaperTable:
     """model, method, metric, paper (text, as printed), in the paper's order."""
     extra: tuple[str, ...] = ()
     """Metrics that are measured beside the printed ones."""
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def metrics(self) -> list[str]:
@@ -72,5 +85,8 @@ def load_table(name: str) -> PaperTable:
         raise UsageError(f"no paper table {name!r}; {suggest(name, names)}")
     facts: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     rows = tuple(Row(**row) for row in facts.pop("rows"))
+    facts["remarks"] = tuple(
+        Remark(method, tuple(metrics), text) for method, metrics, text in facts.get("remarks", ())
+    )
     facts |= {key: tuple(facts.get(key, ())) for key in ("columns", "set_up", "extra")}
     return PaperTable(name=name, rows=rows, printed=pd.read_csv(FOLDER / f"{name}.csv", dtype=str), **facts)

@@ -225,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("interrupted; the same command resumes from the last checkpoint", file=sys.stderr)
         return INTERRUPTED
     weights = args.out / "net.safetensors" if args.joint else args.weights
     net = args.model + (f" --weights {weights}" if weights else "") + (f" --layer {args.layer}" if args.layer else "")

@@ -1,4 +1,4 @@
-"""A training in a file, complete at every moment: the same command goes on from it."""
+"""A training in a file, complete at every moment: the same command resumes from it."""
 
 from __future__ import annotations
 
