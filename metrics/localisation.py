@@ -38,8 +38,9 @@ def localisation_error(case: Case) -> float:
     """1 − 1[IoU > 0.5] for the best of the object's boxes: 0 or 1, and 1 for a constant map.
 
     The estimated box surrounds the largest 4-connected component of S > mean(S) and is one pixel short
-    (`regions.estimated_box`), as in the code of Phang et al. It lies in the image, so the intersection does too; the union counts the area of the
-    object's box as the protocol gives it, under `boxes=unclipped` also what lies outside the image.
+    (`regions.estimated_box`), as in the code of Phang et al. It lies in the image, so the intersection does too; the
+    union counts the area of the object's box as the protocol gives it, under
+    `boxes=unclipped` also what lies outside the image.
     """
     return 1 - localised(case)
 

@@ -1,4 +1,4 @@
-"""Situations from public reports that once gave a wrong number or a traceback: `../shared/cases`, with the right values.
+"""Situations from public reports that once gave a wrong number or a traceback: `../shared/cases`, now right.
 
 The same kinds of fault are cases of the campaign as well, on inputs that need no files from elsewhere.
 """
@@ -113,7 +113,8 @@ def test_what_an_archive_leaves_behind_is_no_class(run):
 
 def test_formats_that_pillow_reads_are_used_and_a_broken_file_is_named(run):
     _, printed, table, _ = run("--model", "21-class-order/net.py:alpha", "--data", "folder", "--data-root",
-                               "25-formats/photos", "--methods", "grad-cam", "--no-controls", "--metrics", "AD")  # fmt: skip
+                               "25-formats/photos", "--methods", "grad-cam", "--no-controls",
+                               "--metrics", "AD")  # fmt: skip
     files = [file for file in Path("25-formats/photos").rglob("*") if file.is_file()]
     assert {".avif", ".jfif", ".jpe", ".jp2"} <= {file.suffix for file in files}
     assert table.AD_n["grad-cam"] == len(files) - 1
