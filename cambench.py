@@ -25,8 +25,9 @@ check_shadowing()
 import methods  # noqa: E402, F401 - registers the explainers
 import metrics  # noqa: E402, F401 - registers the metrics
 from bench.classifiers import load_classifier  # noqa: E402
-from bench.cli import main  # noqa: E402
-from bench.core.classifier import CLASSIFIERS, Classifier, classifier  # noqa: E402
+from bench.cli.main import main  # noqa: E402
+from bench.core.architecture import CLASSIFIERS, classifier  # noqa: E402
+from bench.core.classifier import Classifier  # noqa: E402
 from bench.core.dataset import DATASETS, Dataset, Sample, dataset, load_dataset  # noqa: E402
 from bench.core.errors import Skip, UsageError  # noqa: E402
 from bench.core.explainer import EXPLAINERS, Explainer, Passes, explainer  # noqa: E402

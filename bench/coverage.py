@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, suggest
 from bench.core.metric import METRICS, Metric
-from bench.core.registry import split_list, suggest
+from bench.core.spec import split_list
 from bench.register import register
-from bench.statistics import FEWEST_FOR_INTERVAL, LEVEL, Array
 from bench.tables.leaderboard import REFERENCE
 from bench.tables.panel import mean_difference_interval, value_interval
+from bench.tables.statistics import FEWEST_FOR_INTERVAL, LEVEL, Array
 
 SMALLEST = 50
 """Images that a method must have to stand for a population."""

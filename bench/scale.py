@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from bench.cli import build_parser, build_request
+from bench.cli.flags import Parser, whole
+from bench.cli.main import build_parser, build_request
 from bench.core.errors import UsageError
 from bench.core.ranges import at_least
-from bench.estimate import scoring_passes, shared_passes
-from bench.flags import Parser, whole
 from bench.register import register
-from bench.request import Request
+from bench.run.estimate import scoring_passes, shared_passes
+from bench.run.request import Request
 
 FORWARD_ONLY = "cam"
 """The method whose stored time is that of one forward pass."""

@@ -11,7 +11,7 @@ from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
 from bench.core.maps import min_max, upsample
 from bench.core.ranges import above
-from bench.core.registry import LATER
+from bench.core.spec import LATER
 from methods._grad_cam_library import library_map
 
 ONE_GRADIENT = Passes(1, 1)

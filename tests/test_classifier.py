@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from captum.attr import GuidedBackprop
 from torch import Tensor, nn
 
-from bench.core.classifier import CLASSIFIERS, Classifier, classifier
+from bench.core.architecture import CLASSIFIERS, classifier
+from bench.core.classifier import Classifier
 from bench.core.errors import Skip, UsageError
-from bench.core.hooks import HookSplit
-from bench.core.layers import Layout, resolve_layer
+from bench.core.net.hook_split import HookSplit
+from bench.core.net.layers import Layout, resolve_layer
 from tests.toys import CLASSES, MEAN, STD, TOYS, photo, toy_classifier
 
 KINDS = sorted(TOYS)

@@ -12,9 +12,9 @@ from bench.core.explainer import Explainer
 from bench.core.metric import METRICS, Metric
 from bench.core.protocols import PROTOCOLS, protocol
 from bench.core.registry import Registry
-from bench.evaluate import Setting, evaluate
-from bench.scorer import Scorer
-from bench.sources import ExplainerSource, Item
+from bench.scoring.evaluate import Setting, evaluate
+from bench.scoring.scorer import Scorer
+from bench.scoring.sources import ExplainerSource, Item
 from tests.toys import CLASSES, photo, toy_classifier
 
 MASK = torch.zeros(32, 32, dtype=torch.uint8)

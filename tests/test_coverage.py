@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.metric import METRICS
 from bench.coverage import held, load, main, measure, student
-from bench.statistics import mean_interval
+from bench.tables.statistics import mean_interval
 
 ROWS = Path(__file__).parents[1] / "results" / "published" / "decoder_study" / "reporting-700"
 

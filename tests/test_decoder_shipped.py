@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.classifiers import load_classifier
-from bench.cli import main
+from bench.cli.main import main
 from methods.decoder import checkpoint
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
-from bench.core.layers import stated_prefix, token_grid
+from bench.core.net.layers import stated_prefix, token_grid
 
 
 class Net(nn.Module):

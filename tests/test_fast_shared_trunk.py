@@ -10,9 +10,9 @@ import methods  # noqa: F401 - registers
 from bench.core.classifier import Classifier
 from bench.core.explainer import EXPLAINERS
 from bench.core.protocols import protocol
-from bench.evaluate import Setting
-from bench.sources import ExplainerSource, Item
-from bench.timing import time_source
+from bench.run.timing import time_source
+from bench.scoring.evaluate import Setting
+from bench.scoring.sources import ExplainerSource, Item
 from tests.toys import SIZE, photo, toy_classifier
 
 TARGETS = torch.tensor([0, 4, 6])

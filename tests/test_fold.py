@@ -9,8 +9,8 @@ import torchvision
 from torch import nn
 
 from bench.core.classifier import Classifier
-from bench.core.fold import FoldedConv
-from bench.scorer import Scorer
+from bench.core.net.folding import FoldedConv
+from bench.scoring.scorer import Scorer
 from tests.toys import TOYS, photo, toy_classifier
 
 

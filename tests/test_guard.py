@@ -10,7 +10,7 @@ from torch import nn
 from bench.core.classifier import Classifier, state_digest
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
-from bench.guard import Changed, Guard
+from bench.scoring.guard import Changed, Guard
 from cambench import main
 from tests.test_run import TINY
 from tests.toys import SIZE, toy_classifier

@@ -19,11 +19,11 @@ from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
 from bench.core.protocols import protocol
-from bench.core.registry import load_file
-from bench.evaluate import Setting, evaluate
-from bench.judge import Judge
-from bench.scorer import Scorer
-from bench.sources import ExplainerSource, Item
+from bench.core.user_code import load_file
+from bench.scoring.evaluate import Setting, evaluate
+from bench.scoring.judge import Judge
+from bench.scoring.scorer import Scorer
+from bench.scoring.sources import ExplainerSource, Item
 from bench.tables.leaderboard import Leaderboard
 from cambench import main
 from tests.toys import CLASSES, SIZE, photo, toy_classifier
@@ -250,7 +250,7 @@ def test_the_estimate_counts_the_judges_passes(photos, judges, tmp_path, capsys)
 
 
 def test_judged_columns_are_ranked_like_any_metric(photos, judges, tmp_path, monkeypatch):
-    from bench import run
+    from bench.run import carry_out as run
 
     boards: list[Leaderboard] = []
     real = run.leaderboard

@@ -13,8 +13,8 @@ import methods  # noqa: F401
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
-from bench.normalise import normalise
-from bench.sources import ExplainerSource
+from bench.scoring.normalise import normalise
+from bench.scoring.sources import ExplainerSource
 from tests.toys import photo, toy_classifier
 
 KINDS = ("gap_linear", "deep_head", "signed_features", "tokens", "residual_bypass")

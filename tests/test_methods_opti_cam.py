@@ -13,9 +13,9 @@ from bench.core.classifier import Classifier
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
 from bench.core.protocols import PROTOCOLS
-from bench.evaluate import Setting, evaluate
-from bench.normalise import normalise
-from bench.sources import ExplainerSource, Item
+from bench.scoring.evaluate import Setting, evaluate
+from bench.scoring.normalise import normalise
+from bench.scoring.sources import ExplainerSource, Item
 from methods.opti_cam import mix, opti_cam
 from tests.toys import SIZE, TOYS, photo, toy_classifier
 

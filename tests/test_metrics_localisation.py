@@ -14,7 +14,7 @@ from torchvision.ops import box_iou
 import metrics  # noqa: F401 - registers
 from bench.core.metric import METRICS, Case, Scores
 from bench.core.protocols import protocol
-from bench.normalise import normalise
+from bench.scoring.normalise import normalise
 from metrics import regions
 from metrics.ground_truth import true_boxes, union
 

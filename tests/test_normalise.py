@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.normalise import ORDERS, normalise, tied_share
+from bench.scoring.normalise import ORDERS, normalise, tied_share
 
 RAW = torch.tensor([[[-2.0, 0.0], [1.0, 3.0]]])
 

@@ -10,7 +10,7 @@ from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
 from bench.core.output import read_output
-from bench.scorer import Scorer
+from bench.scoring.scorer import Scorer
 from tests.toys import SIZE, gap_linear
 
 

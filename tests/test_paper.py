@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.core.classifier import CLASSIFIERS
+from bench.core.architecture import CLASSIFIERS
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
 from bench.core.protocols import protocol

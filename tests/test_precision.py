@@ -12,20 +12,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench import batch, budget
 from bench.classifiers.difull import cells_apart
 from bench.core.classifier import Classifier
 from bench.core.dataset import Sample
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS as METRICS_BY_NAME
-from bench.core.precision import Precision
+from bench.core.net.precision import Precision
 from bench.core.protocols import PROTOCOLS
 from bench.core.seeds import content_hash
-from bench.evaluate import Setting, evaluate
-from bench.normalise import normalise
-from bench.request import Request
-from bench.scorer import Scorer
-from bench.sources import ExplainerSource, Item
+from bench.run import batch_size as batch
+from bench.run import precision_budget as budget
+from bench.run.request import Request
+from bench.scoring.evaluate import Setting, evaluate
+from bench.scoring.normalise import normalise
+from bench.scoring.scorer import Scorer
+from bench.scoring.sources import ExplainerSource, Item
 from cambench import main
 from tests.toys import TOYS, photo, toy_classifier
 
@@ -283,7 +284,7 @@ def test_a_trial_runs_the_classifier_as_it_is():
 
 
 def test_the_batch_found_is_the_runs_and_moves_nothing(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.cli.find_batch", lambda net, images: images // 2)
+    monkeypatch.setattr("bench.cli.main.find_batch", lambda net, images: images // 2)
     assert main(command(photos, tmp_path / "auto", "--batch-size", "auto")) == 0
     assert main(command(photos, tmp_path / "four")) == 0
     assert json.loads((tmp_path / "auto" / "run.json").read_text())["batch shape"] == "3x3x32x32"

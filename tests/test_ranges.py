@@ -11,14 +11,15 @@ from typing import Annotated, Any
 import pytest
 import torch
 
-import bench.cli as cli
+import bench.cli.main as cli
 from bench.core.dataset import DATASETS
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
 from bench.core.protocols import protocol
 from bench.core.ranges import Range, above, at_least, within
-from bench.core.registry import LATER, Parameter, Registry
+from bench.core.registry import Registry
+from bench.core.spec import LATER, Parameter
 from cambench import main
 from methods.decoder import train
 from tests.toys import photo, toy_classifier
@@ -67,9 +68,7 @@ def test_a_hostile_number_is_refused_at_once_or_means_something(registry, name, 
             draws(spec)
 
 
-@pytest.mark.parametrize(
-    ("name", "parameter"), [(name, parameter) for _, name, parameter in parameters(EXPLAINERS)]
-)
+@pytest.mark.parametrize(("name", "parameter"), [(name, parameter) for _, name, parameter in parameters(EXPLAINERS)])
 def test_the_smallest_value_and_the_default_draw_finite_maps(name, parameter):
     allowed = parameter.range
     low = math.nextafter(allowed.low, math.inf) if allowed.above else allowed.low

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import DEFAULT_METRICS, build_parser, resolve_metrics
+from bench.cli.main import DEFAULT_METRICS, build_parser, resolve_metrics
 from bench.core.protocols import protocol
 from bench.paper.tables import load_table
-from bench.select_sources import choose_sources
+from bench.run.select_sources import choose_sources
 from cambench import main
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from bench.core.errors import UsageError
-from bench.core.registry import LATER, Registry, load_file, split_list
+from bench.core.registry import Registry
 from bench.core.seeds import content_hash, forked_rng, seed_for
+from bench.core.spec import LATER, split_list
+from bench.core.user_code import load_file
 
 
 def my_method(images, *, steps: int = 50, rate: float = 0.1, mode: Literal["plain", "norm"] = "plain",

@@ -93,7 +93,7 @@ def test_scores_equal_a_slow_twin_from_pixels(finished, photos):
     from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
     from bench.core.perturb import blur
-    from bench.core.registry import load_file
+    from bench.core.user_code import load_file
 
     row = stored(finished).query("method == 'grad-cam' and degenerate == ''").iloc[0]
     picture = Image.open(photos / f"{row.image}.png").convert("RGB")
@@ -466,7 +466,7 @@ def test_an_installed_package_brings_its_explainer(photos, tmp_path):
 
 
 def test_an_interrupt_keeps_what_is_finished(photos, tmp_path, monkeypatch, capsys):
-    from bench.engine import worker
+    from bench.run.engine import worker
 
     real, calls = worker.evaluate, []
 
@@ -483,7 +483,7 @@ def test_an_interrupt_keeps_what_is_finished(photos, tmp_path, monkeypatch, caps
 
 
 def test_out_of_memory_is_a_status_of_one_method(photos, tmp_path, monkeypatch):
-    from bench.engine import worker
+    from bench.run.engine import worker
 
     real = worker.evaluate
 
@@ -501,7 +501,7 @@ def test_out_of_memory_is_a_status_of_one_method(photos, tmp_path, monkeypatch):
 def test_a_full_disk_ends_the_run_with_one_line_and_the_run_goes_on_later(
     photos, finished, tmp_path, monkeypatch, capsys
 ):
-    from bench import store
+    from bench.run import store
 
     real, calls = store.os.replace, []
 

@@ -16,9 +16,9 @@ from bench.core import perturb
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS, Case
 from bench.core.protocols import protocol
-from bench.evaluate import Setting, evaluate
-from bench.scorer import Scorer
-from bench.sources import ExplainerSource, Item
+from bench.scoring.evaluate import Setting, evaluate
+from bench.scoring.scorer import Scorer
+from bench.scoring.sources import ExplainerSource, Item
 from metrics import curves
 from tests.toys import SIZE, photo, toy_classifier
 

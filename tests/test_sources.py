@@ -9,8 +9,8 @@ import methods  # noqa: F401 - registers
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
 from bench.core.protocols import protocol
-from bench.select_sources import choose_sources
-from bench.sources import BoxMask, Item
+from bench.run.select_sources import choose_sources
+from bench.scoring.sources import BoxMask, Item
 from tests.toys import photo, toy_classifier
 
 
@@ -76,8 +76,8 @@ def test_nothing_named_is_told():
 
 def test_only_explainers_that_draw_a_batch_at_once_are_filled_up():
     """A short batch of dear explanations must not cost a full one."""
-    from bench.evaluate import Setting, evaluate
-    from bench.scorer import Scorer
+    from bench.scoring.evaluate import Setting, evaluate
+    from bench.scoring.scorer import Scorer
 
     setting = Setting(toy_classifier("gap_linear"), protocol("clean"), 0, 8)
     items = [Item(str(i), str(i), image, 0, None) for i, image in enumerate(photo(3))]

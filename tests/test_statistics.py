@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 from scipy.stats import norm
 
-from bench.statistics import (
+from bench.tables.statistics import (
     RESAMPLES,
     bca,
     confidence_set,

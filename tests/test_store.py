@@ -17,10 +17,11 @@ import pytest
 import torch
 
 from bench.core.errors import UsageError
-from bench.merge import newest
-from bench.refusal import refusal
-from bench.store import Store, missing, write_atomic, write_text
-from bench.unfinished import unfinished
+from bench.core.files import write_atomic, write_text
+from bench.core.refusal import refusal
+from bench.core.unfinished import unfinished
+from bench.run.merge import newest
+from bench.run.store import Store, missing
 
 
 def row(key: str, **values) -> dict:
@@ -138,7 +139,7 @@ def test_a_clock_that_went_back_makes_no_row_old(tmp_path, monkeypatch):
     Store(tmp_path).add("scores", [row("a", AD=0.5)])
     again = Store(tmp_path)
     again.rows("scores")
-    monkeypatch.setattr("bench.store.time.time_ns", lambda: 1)
+    monkeypatch.setattr("bench.run.store.time.time_ns", lambda: 1)
     again.add("scores", [row("a", AD=0.75, I=0.1)])
     assert again.rows("scores").loc["a", "AD"] == 0.75
 
@@ -246,7 +247,7 @@ def test_a_really_full_device_is_told_the_same_way(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from bench.store import Store
+from bench.run.store import Store
 store = Store(Path(sys.argv[1]))
 n = 0
 while True:

@@ -14,8 +14,9 @@ from PIL import Image
 
 from bench.core.metric import Metric
 from bench.core.protocols import PROTOCOLS, protocol
-from bench.tables import render_latex, render_markdown
 from bench.tables.content import Cell, signed, three_digits
+from bench.tables.formats import latex as render_latex
+from bench.tables.formats import markdown as render_markdown
 from bench.tables.leaderboard import MethodRow, build_leaderboard
 
 DROP = Metric("AD", lambda scores: 0.0, "score", "lower", "Average Drop", "", by_correctness=True)

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-import bench.cli as cli
+import bench.cli.main as cli
 from bench.classifiers.checkpoints import read_file
 from bench.classifiers.weights import load_state, load_weights
 from bench.core.errors import UsageError

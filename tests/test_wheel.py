@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.program import command, program
+from bench.core.program import command, program
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("bench", "methods", "metrics", "results/paper", "cambench.py", "pyproject.toml", "README.md", "LICENSE")

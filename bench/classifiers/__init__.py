@@ -14,7 +14,8 @@ from bench.classifiers.facts import checked
 from bench.classifiers.timm_nets import timm_architecture
 from bench.classifiers.user import user_architecture
 from bench.classifiers.weights import load_weights
-from bench.core.classifier import CLASSIFIERS, Architecture, Classifier, classifier
+from bench.core.architecture import CLASSIFIERS, Architecture, classifier
+from bench.core.classifier import Classifier
 from bench.core.errors import ENDS, UsageError, foreign, reason
 
 __all__ = ["CLASSIFIERS", "DEFAULT", "classifier", "load_classifier"]

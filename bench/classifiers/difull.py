@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
-from bench.core.hooks import HookSplit
-from bench.core.split import GraphSplit
+from bench.core.net.graph_split import GraphSplit
+from bench.core.net.hook_split import HookSplit
 
 
 def cells_apart(classifier: Classifier, n: int) -> Classifier:

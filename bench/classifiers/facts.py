@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.core.classifier import Architecture
-from bench.core.errors import UsageError
+from bench.core.architecture import Architecture
+from bench.core.errors import UsageError, suggest
 from bench.core.output import output_name
-from bench.core.registry import suggest
 
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "nearest-exact", "box", "hamming", "lanczos")
 """Names of torchvision's InterpolationMode."""

@@ -13,7 +13,7 @@ from torch import nn
 
 from bench.classifiers.torchvision_nets import IMAGENET_CLASSES
 from bench.classifiers.weights import load_by_order, read_state
-from bench.core.classifier import Architecture
+from bench.core.architecture import Architecture
 from bench.core.errors import UsageError
 from bench.core.registry import Registry
 

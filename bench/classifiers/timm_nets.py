@@ -12,9 +12,8 @@ import timm
 from bench.classifiers.facts import INTERPOLATIONS
 from bench.classifiers.torchvision_nets import IMAGENET_CLASSES
 from bench.classifiers.weights import no_weights, require_host
-from bench.core.classifier import Architecture
-from bench.core.errors import UsageError
-from bench.core.registry import suggest
+from bench.core.architecture import Architecture
+from bench.core.errors import UsageError, suggest
 
 LAYERS = {
     r"vit_|deit|beit|eva|cait": "blocks[-1].norm1",

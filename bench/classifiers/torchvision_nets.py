@@ -13,7 +13,7 @@ import torchvision.models as models
 from torch import nn
 
 from bench.classifiers.weights import load_state, no_weights, require_host
-from bench.core.classifier import Architecture
+from bench.core.architecture import Architecture
 from bench.core.errors import UsageError
 from bench.core.registry import Registry
 

@@ -8,11 +8,11 @@ from typing import Any
 from torch import nn
 
 from bench.classifiers.facts import stated_by
-from bench.core.classifier import Architecture
-from bench.core.errors import ENDS, UsageError, foreign, reason
+from bench.core.architecture import Architecture
+from bench.core.errors import ENDS, UsageError, foreign, reason, suggest
 from bench.core.paths import user_path
-from bench.core.registry import load_file, suggest
 from bench.core.source import source_digest
+from bench.core.user_code import load_file
 
 
 def user_architecture(file: Path, name: str) -> Architecture:

@@ -8,21 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from bench.core.errors import ENDS, Skip, UsageError
-from bench.core.examine import alike, examine, probe_images, refuse_real_interrupt, refuse_unusable
-from bench.core.fold import folded
-from bench.core.hooks import HookSplit, observe, run_tapped
-from bench.core.layers import hooked, last_map_layer, resolve_layer, stated_prefix
-from bench.core.output import OutputName, read_output
-from bench.core.precision import Precision
-from bench.core.registry import Registry
-from bench.core.sharing import SharedTrunk
-from bench.core.split import GraphSplit, Traced, Untraceable, operation
+from bench.core.net.examine import alike, examine, probe_images, refuse_real_interrupt, refuse_unusable
+from bench.core.net.folding import folded
+from bench.core.net.graph_split import GraphSplit, Traced, Untraceable, operation
+from bench.core.net.hook_split import HookSplit, observe, run_tapped
+from bench.core.net.layers import hooked, last_map_layer, resolve_layer, stated_prefix
+from bench.core.net.precision import Precision
+from bench.core.net.sharing import SharedTrunk
+from bench.core.output import read_output
 
 RECTIFIERS = frozenset({"relu", "relu6"})
 OTHER_ACTIVATIONS = frozenset(
@@ -31,55 +29,6 @@ OTHER_ACTIVATIONS = frozenset(
 )
 
 LUMA = (0.299, 0.587, 0.114)
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A function that builds a net, and the facts about the net that its weights alone do not tell."""
-
-    build: Callable[[], nn.Module]
-    layer: str | None = None
-    """Target layer, as `features[-1]`; None takes the last module with a 4-D output."""
-    input_size: int = 224
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    interpolation: str = "bilinear"
-    crop_pct: float | None = None
-    """Share of the resized image's short side that the net's own recipe crops; None where it says none."""
-    classes: tuple[str, ...] = ()
-    """Class names by index; empty for "0", "1", …"""
-    fetch: Callable[[nn.Module], str] | None = None
-    """Loads pretrained weights into the built net and returns their origin; None where `build` gives them."""
-    origin: str = ""
-    """Where the weights that `build` gives come from."""
-    output: OutputName | None = None
-    """What the net's numbers mean; None for logits that are checked to look like them."""
-    prefix_tokens: int | None = None
-    """Tokens of a transformer before its patches; None where the net says so itself, or has none."""
-    source: str = ""
-    """Digest of the user's code that builds the net, part of its rows' keys; "" for libraries' nets."""
-
-
-CLASSIFIERS: Registry[Callable[[], Architecture]] = Registry("model", "cambench.classifiers")
-"""Thunks, since the facts of a library's net cost a look into the library."""
-
-F = TypeVar("F", bound=Callable[[], nn.Module])
-
-
-def classifier(name: str, **facts: object) -> Callable[[F], F]:
-    """Register a function that returns a net with its weights; `facts` are the fields of `Architecture`.
-
-    >>> @classifier("my-net", layer="features.3", input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    ... def my_net():
-    ...     return MyNet()
-    """
-
-    def register(build: F) -> F:
-        architecture = Architecture(build, origin=f"registered:{name}", **facts)  # type: ignore[arg-type]
-        CLASSIFIERS.add(name, lambda: architecture, signature_of=build)
-        return build
-
-    return register
 
 
 @dataclass

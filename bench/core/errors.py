@@ -1,8 +1,10 @@
-"""Errors that a user can correct, and those of other people's code."""
+"""Errors that a user can correct, those of other people's code, and the words of their messages."""
 
 from __future__ import annotations
 
+import difflib
 import signal
+from collections.abc import Iterable
 
 
 class UsageError(Exception):
@@ -43,3 +45,17 @@ def reason(error: BaseException) -> str:
         return " ".join(f"{name}: {error}".split()).removesuffix(":")
     except Exception:  # its text is code of theirs as well
         return name
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`did you mean …?` where something is near, else the known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
+    return f"known: {shown}" if names else "none is registered"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.core.errors import UsageError
-from bench.core.registry import suggest
+from bench.core.errors import UsageError, suggest
 
 OutputName = Literal["logits", "probabilities", "multi-label", "binary"]
 OUTPUTS: tuple[OutputName, ...] = get_args(OutputName)

@@ -6,9 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, suggest
 from bench.core.ranges import at_least, within
-from bench.core.registry import Registry, convert, split_list, suggest, type_name
+from bench.core.registry import Registry
+from bench.core.spec import convert, split_list, type_name
 
 Pixels = Literal["resize-crop", "fit-crop", "squash"]
 Fill = Literal["black", "mean", "blur-11-5", "blur-5-5"]
@@ -40,7 +41,7 @@ class Protocol:
     steps: int = 28
     """Equal steps of the insertion and deletion curves, which have one point more."""
     maps: Maps = "positive"
-    """Raw map to [0, 1]: see `bench.normalise`; `paper` takes each explainer's own order."""
+    """Raw map to [0, 1]: see `bench.scoring.normalise`; `paper` takes each explainer's own order."""
     boxes: Boxes = "clipped"
     """Ground-truth boxes, in whole pixels by truncation: `clipped` to the crop, those outside dropped; or `unclipped`,
     at the unrounded scale and offset of the localisation code of CASM (Zolna et al. 2020), outside pixels and all."""

@@ -68,3 +68,9 @@ def module_file(folder: Path, name: str) -> Path | None:
     base = folder.joinpath(*name.split("."))
     candidates = (base.with_name(base.name + ".py"), base / "__init__.py")
     return next((path.resolve() for path in candidates if path.is_file()), None)
+
+
+def origin_of(function: Callable[..., Any]) -> str:
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)

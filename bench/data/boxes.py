@@ -11,8 +11,7 @@ from math import inf
 from pathlib import Path
 
 from bench.core.dataset import Box, Sample
-from bench.core.errors import UsageError
-from bench.core.registry import suggest
+from bench.core.errors import UsageError, suggest
 from bench.data.pixels import image_size
 
 COLUMNS = ("x0", "y0", "x1", "y1")

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench.core.errors import UsageError
-from bench.tables.content import plural
+from bench.core.errors import UsageError, plural
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",

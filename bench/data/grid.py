@@ -22,12 +22,12 @@ from bench.classifiers.difull import cells_apart
 from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset, Sample, dataset, load_dataset
 from bench.core.errors import UsageError
+from bench.core.files import write_atomic
 from bench.core.ranges import within
 from bench.core.seeds import content_hash
 from bench.data.labels import match_labels
 from bench.data.pixels import ImageProblem, load_image
 from bench.data.selection import select
-from bench.store import write_atomic
 
 logger = logging.getLogger(__name__)
 

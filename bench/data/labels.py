@@ -11,8 +11,8 @@ from functools import cache, cached_property
 
 from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset
+from bench.core.errors import plural
 from bench.data.packages import package_folder
-from bench.tables.content import plural
 
 SYNSET = re.compile(r"n\d{8}")
 AGREE = 0.95

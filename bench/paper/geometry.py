@@ -17,12 +17,12 @@ from bench.core.errors import UsageError
 from bench.core.explainer import Explainer
 from bench.core.metric import Case, Metric
 from bench.core.protocols import Protocol
-from bench.core.registry import Spec
+from bench.core.spec import Spec
 from bench.data.boxes import parse_box
 from bench.data.pixels import map_boxes
-from bench.evaluate import as_value, columns
-from bench.normalise import normalise
 from bench.paper.measured import Measured, statistics
+from bench.scoring.evaluate import as_value, columns
+from bench.scoring.normalise import normalise
 
 SIZE = 224
 BOXES, SIZES = "localization.txt", "image_sizes.txt"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bench.core.device import device_name
 from bench.paper.measured import Measured, keep_images, statistics
-from bench.provenance import provenance
-from bench.request import Request
-from bench.results import asked_rows
-from bench.run import carry_out
+from bench.run.carry_out import carry_out
+from bench.run.provenance import provenance
+from bench.run.request import Request
+from bench.run.table_of_request import asked_rows
+from bench.run.timing import stored_timings
 from bench.tables.content import Cell
-from bench.timing import device_name, stored_timings
 
 
 def measure(request: Request) -> Measured:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.core.metric import Metric
-from bench.images import Images
+from bench.run.images import Images
 from bench.tables.content import Cell, Difference
 from bench.tables.leaderboard import REFERENCE
 from bench.tables.panel import Panel

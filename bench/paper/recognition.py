@@ -7,14 +7,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.classifier import Classifier
-from bench.images import Images
 from bench.paper.measured import Measured, keep_images
-from bench.provenance import provenance
-from bench.request import Request
-from bench.run import State
-from bench.statistics import wilson
-from bench.store import Store
+from bench.run.carry_out import State
+from bench.run.images import Images
+from bench.run.provenance import provenance
+from bench.run.request import Request
+from bench.run.store import Store
 from bench.tables.content import Cell
+from bench.tables.statistics import wilson
 
 NETWORK = ""
 """The label of rows without an explainer."""

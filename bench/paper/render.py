@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.core.files import write_text
 from bench.paper.tables import PaperTable
-from bench.store import write_text
-from bench.tables import render_latex, render_markdown
+from bench.tables.formats import latex as render_latex
+from bench.tables.formats import markdown as render_markdown
 
 SIGNS = ["same", "opposite", "one is 0", "equal"]
 

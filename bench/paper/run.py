@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, suggest
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
 from bench.core.protocols import protocol
-from bench.core.registry import suggest
 from bench.paper import geometry, interpretability, recognition
 from bench.paper.agreement import differences, ranks
 from bench.paper.measured import Measured
 from bench.paper.render import Report, write_report
 from bench.paper.tables import PaperTable, Row
-from bench.request import Request
+from bench.run.request import Request
 
 log = logging.getLogger(__name__)
 

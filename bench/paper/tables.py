@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from bench.core.errors import UsageError
-from bench.core.registry import suggest
+from bench.core.errors import UsageError, suggest
 
 CHECKOUT = Path(__file__).resolve().parents[2] / "results" / "paper"
 FOLDER = CHECKOUT if CHECKOUT.is_dir() else Path(__file__).resolve().with_name("printed")
@@ -85,8 +84,6 @@ def load_table(name: str) -> PaperTable:
         raise UsageError(f"no paper table {name!r}; {suggest(name, names)}")
     facts: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     rows = tuple(Row(**row) for row in facts.pop("rows"))
-    facts["remarks"] = tuple(
-        Remark(method, tuple(metrics), text) for method, metrics, text in facts.get("remarks", ())
-    )
+    facts["remarks"] = tuple(Remark(method, tuple(metrics), text) for method, metrics, text in facts.get("remarks", ()))
     facts |= {key: tuple(facts.get(key, ())) for key in ("columns", "set_up", "extra")}
     return PaperTable(name=name, rows=rows, printed=pd.read_csv(FOLDER / f"{name}.csv", dtype=str), **facts)

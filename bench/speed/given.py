@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from bench.classifiers import DEFAULT, load_classifier
-from bench.cli import folder
+from bench.cli.main import folder
 from bench.core.classifier import Classifier
 from bench.core.dataset import load_dataset
+from bench.core.device import exact_arithmetic
 from bench.core.errors import UsageError
-from bench.core.precision import Precision
+from bench.core.net.precision import Precision
 from bench.data.pixels import load_image
-from bench.process import exact_arithmetic
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from bench.core.layers import hooked
+from bench.core.net.layers import hooked
 from bench.speed import ours
 from bench.speed.given import Choice, Given, Plain, load
 from bench.speed.measurement import Stopwatch, slope

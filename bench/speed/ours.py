@@ -13,10 +13,10 @@ from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS, Metric
 from bench.core.protocols import Protocol, protocol
 from bench.data.maps import PrecomputedMaps
-from bench.evaluate import Setting, evaluate
-from bench.normalise import normalise
-from bench.scorer import Scorer
-from bench.sources import ExplainerSource, Item, MapsSource
+from bench.scoring.evaluate import Setting, evaluate
+from bench.scoring.normalise import normalise
+from bench.scoring.scorer import Scorer
+from bench.scoring.sources import ExplainerSource, Item, MapsSource
 from bench.speed.given import Given
 
 MEAN_FILLS = "clean+deletion_end=mean+insertion_start=mean+maps=as-is+masked_out=mean"

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from bench.provenance import own_version, versions
+from bench.core.files import write_atomic, write_text
+from bench.run.provenance import own_version, versions
 from bench.speed.compare import Row
 from bench.speed.given import Choice, Given
 from bench.speed.goals import Verdict, judge
@@ -23,7 +24,6 @@ from bench.speed.measurement import spoken
 from bench.speed.memory import Peak
 from bench.speed.peers import PEERS, version
 from bench.speed.picture import draw
-from bench.store import write_atomic, write_text
 
 
 @dataclass

@@ -16,11 +16,10 @@ import torch
 from tqdm import tqdm
 
 from bench.classifiers import DEFAULT
-from bench.cli import check_device
+from bench.cli.flags import Parser, path, whole
+from bench.core.device import check_device, keep_freed_memory, synchronise
 from bench.core.errors import UsageError
 from bench.core.ranges import within
-from bench.flags import Parser, path, whole
-from bench.process import keep_freed_memory
 from bench.speed import report
 from bench.speed.compare import Row, compare
 from bench.speed.given import Choice, Given, load
@@ -30,7 +29,6 @@ from bench.speed.memory import Peak, peaks
 from bench.speed.report import Findings
 from bench.speed.share import score_cam_share, scorer_share
 from bench.speed.works import Work, build_works
-from bench.timing import synchronise
 
 OK, FAILED, USAGE = 0, 1, 2
 PARTS = ("ratios", "share", "memory", "growth")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bench.core.errors import plural
 from bench.core.metric import Metric
-from bench.tables.content import plural
 
 
 def absent(scores: pd.DataFrame, metrics: Sequence[Metric]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.core.errors import plural
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
 
@@ -245,7 +246,3 @@ def three_digits(seconds: float | None) -> str:
         return "< 0.001"
     decimals = 2 - math.floor(math.log10(seconds))
     return f"{seconds:.{min(3, max(0, decimals))}f}"
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")

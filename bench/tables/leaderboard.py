@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.core.files import write_atomic, write_text
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
-from bench.store import write_atomic, write_text
-from bench.tables import figure, notes, render_csv, render_latex, render_markdown, render_text
+from bench.tables import notes
 from bench.tables.absent import absent
 from bench.tables.content import Cell, Content, ControlWin, Line, MethodRow, Place
+from bench.tables.formats import csv as render_csv
+from bench.tables.formats import figure
+from bench.tables.formats import latex as render_latex
+from bench.tables.formats import markdown as render_markdown
+from bench.tables.formats import text as render_text
 from bench.tables.panel import Mask, Panel
 from bench.tables.ranking import ranking
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from bench.core.errors import plural
 from bench.core.metric import Metric
-from bench.statistics import FEWEST_FOR_INTERVAL, FLIPS, RESAMPLES
-from bench.tables.content import Cell, Content, number, plural
+from bench.tables.content import Cell, Content, number
 from bench.tables.panel import FEWEST
+from bench.tables.statistics import FEWEST_FOR_INTERVAL, FLIPS, RESAMPLES
 
 HALL = "Student's t corrected for skewness (Hall 1992)"
 

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from bench.core.metric import Metric
-from bench.statistics import (
+from bench.tables.content import Cell, ControlWin, Difference
+from bench.tables.statistics import (
     RESAMPLES,
     Array,
     Pool,
@@ -28,7 +29,6 @@ from bench.statistics import (
     swap_test,
     wilson,
 )
-from bench.tables.content import Cell, ControlWin, Difference
 
 FEWEST = 100
 """With fewer images the confidence set would hold nearly every method, so nothing is bold."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.core.metric import Metric
-from bench.statistics import FEWEST_FOR_INTERVAL, position_intervals, positions
 from bench.tables.content import NAN, Place
 from bench.tables.panel import Mask, Panel
+from bench.tables.statistics import FEWEST_FOR_INTERVAL, position_intervals, positions
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, suggest
 from bench.core.perturb import blur
-from bench.core.registry import suggest
 
 Background = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """(images (B, 3, S, S), the classifier's mean colour (3,), a CPU generator) to (B, 3, S, S) in [0, 1]."""

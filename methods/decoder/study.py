@@ -15,13 +15,13 @@ from pathlib import Path
 import pandas as pd
 
 import cambench  # noqa: F401  registers every method and metric
-from bench import cli
 from bench.classifiers import DEFAULT, load_classifier
+from bench.cli import main as cli
+from bench.cli.flags import Parser, path, whole
 from bench.core.errors import UsageError
+from bench.core.files import write_atomic
 from bench.core.ranges import at_least
-from bench.flags import Parser, path, whole
-from bench.store import write_atomic
-from bench.tables import render_markdown
+from bench.tables.formats import markdown as render_markdown
 from methods.decoder import checkpoint, train
 from methods.decoder.training import pictures
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bench.core.errors import UsageError
-from bench.core.registry import Registry, Spec, split_list
+from bench.core.registry import Registry
+from bench.core.spec import Spec, split_list
 
 T = TypeVar("T")
 

@@ -15,19 +15,18 @@ import safetensors.torch
 import torch
 
 from bench.classifiers import DEFAULT, load_classifier
+from bench.cli.flags import Parser, path, real, whole
 from bench.core.classifier import Classifier, state_digest
 from bench.core.dataset import Dataset
+from bench.core.device import device_name, prepare_process
 from bench.core.errors import UsageError
+from bench.core.files import write_atomic
+from bench.core.program import command
 from bench.core.ranges import above, at_least, within
-from bench.core.registry import split_list
 from bench.core.seeds import content_hash, forked_rng, seed_for
+from bench.core.spec import split_list
 from bench.data import PrecomputedMaps, load_dataset, select
 from bench.data.labels import match_labels
-from bench.flags import Parser, path, real, whole
-from bench.process import prepare_process
-from bench.program import command
-from bench.store import write_atomic
-from bench.timing import device_name
 from methods.decoder import checkpoint
 from methods.decoder.architecture import Decoder, DecoderConfig
 from methods.decoder.backgrounds import BACKGROUNDS

@@ -18,12 +18,12 @@ from pathlib import Path
 import pandas as pd
 
 import cambench  # noqa: F401  registers every metric
-from bench.accuracy import Accuracy
 from bench.core.errors import UsageError
+from bench.core.files import write_json
 from bench.core.metric import METRICS, Metric
 from bench.core.protocols import protocol
-from bench.provenance import own_version
-from bench.store import write_json
+from bench.run.provenance import own_version
+from bench.tables.accuracy import Accuracy
 from bench.tables.leaderboard import Leaderboard, MethodRow, build_leaderboard
 
 CLASSES = 1000
@@ -58,9 +58,17 @@ def method_rows(table: pd.DataFrame, timing: pd.DataFrame, device: str) -> list[
             facts = {name: time[name] for name in ("seconds", "seconds_low", "seconds_high")}
             facts["timed_on"] = "" if time.device == device else time.device
         rows.append(
-            MethodRow(row.method, row.control, row.status, text(row.reason), text(row.equal_to) or None,
-                      passes=text(row.passes), trained_on=text(row.trained_on),
-                      sees_boxes=row.method in SEES_BOXES, **facts)  # fmt: skip
+            MethodRow(
+                row.method,
+                row.control,
+                row.status,
+                text(row.reason),
+                text(row.equal_to) or None,
+                passes=text(row.passes),
+                trained_on=text(row.trained_on),
+                sees_boxes=row.method in SEES_BOXES,
+                **facts,
+            )  # fmt: skip
         )
     return rows
 

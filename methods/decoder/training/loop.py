@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
+from bench.core.files import write_atomic
 from bench.core.seeds import forked_rng, seed_for
-from bench.store import write_atomic
 from methods.decoder.architecture import Decoder, Reading, min_max
 from methods.decoder.backgrounds import background
 from methods.decoder.losses import Views, drop, gain

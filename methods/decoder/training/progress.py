@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from bench.core.errors import UsageError
-from bench.store import write_atomic
+from bench.core.files import write_atomic
 
 Row = dict[str, float]
 

@@ -14,10 +14,10 @@ import methods  # noqa: F401  registers the explainers
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS, Explainer
-from bench.core.registry import Spec
+from bench.core.files import write_atomic
 from bench.core.seeds import forked_rng, seed_for
+from bench.core.spec import Spec
 from bench.data import PrecomputedMaps
-from bench.store import write_atomic
 from methods.decoder.training.cache import Cache
 from methods.decoder.training.photographs import Batch, Photographs, pixels_of
 

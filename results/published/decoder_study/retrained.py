@@ -15,8 +15,8 @@ import methods  # noqa: F401
 from bench.classifiers import load_classifier
 from bench.core.explainer import EXPLAINERS
 from bench.data import load_dataset, load_image
-from bench.normalise import normalise
-from bench.statistics import mean_interval
+from bench.scoring.normalise import normalise
+from bench.tables.statistics import mean_interval
 from metrics.randomisation import rank_correlation
 
 NETS = Path(__file__).with_name("randomised.py")

@@ -77,7 +77,11 @@ for name, builder, outcome in (
     ("std infinite", "with_facts(std=[1, 1, float('inf')])", refused("std", "finite")),
     ("interpolation in capitals", "with_facts(interpolation='Bicubic')", fine("bicubic")),
     ("interpolation as an enum", "with_facts(interpolation=InterpolationMode.BICUBIC)", fine("bicubic")),
-    ("interpolation unknown", "with_facts(interpolation='cubic-ish')", refused("interpolation", "cubic-ish", "bicubic")),  # noqa: E501
+    (
+        "interpolation unknown",
+        "with_facts(interpolation='cubic-ish')",
+        refused("interpolation", "cubic-ish", "bicubic"),
+    ),  # noqa: E501
     ("interpolation a number", "with_facts(interpolation=3)", refused("interpolation")),
     ("classes one text", "with_facts(classes='cat,dog')", refused("classes", "list|names")),
     ("classes a number", "with_facts(classes=2)", refused("classes")),

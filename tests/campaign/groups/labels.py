@@ -110,7 +110,9 @@ for name, builder, data, outcome, check in (
      explained(n01440764=0, n02102040=217)),
     ("1001 outputs on ImageNet", "background", "imagenet", refused("1001", "1000"), None),
 ):  # fmt: skip
-    net = NETS + """
+    net = (
+        NETS
+        + """
 
 def thousand():
     from torchvision.models import ResNet18_Weights
@@ -119,6 +121,7 @@ def thousand():
     net.classes = list(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
     return net
 """
+    )
     labels.add(name, command("--model", f"net.py:{builder}", "--data", data, *true), outcome,
                make=having(net=net, names=SYNSETS), check=check)  # fmt: skip
 labels.add("1001 outputs on ImageNet, labels not needed", command("--model", "net.py:background", "--data", "imagenet"),

@@ -1,0 +1,68 @@
+"""What `--list` prints: everything registered, with parameters, source and cost."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+
+from bench.classifiers import DEFAULT, load_classifier
+from bench.core.architecture import CLASSIFIERS
+from bench.core.dataset import DATASETS
+from bench.core.explainer import EXPLAINERS, Explainer
+from bench.core.metric import METRICS
+from bench.core.protocols import PROTOCOLS
+from bench.paper.tables import load_table, table_names
+
+
+def listing() -> str:
+    return "\n".join(line for part in (methods, metrics, protocols, data_sets, tables, classifiers) for line in part())
+
+
+def methods() -> Iterator[str]:
+    net = load_classifier(DEFAULT)
+    yield f"methods (name, passes per image on {net.name}, source; paper; parameters)"
+    for entry in EXPLAINERS:
+        explainer = entry.value
+        cost = explainer.cost(net, **EXPLAINERS.spec(entry.name).params)
+        kind = " [control]" if explainer.control else " [library double]" if explainer.double else ""
+        yield f"  {entry.name:<30} {cost!s:<10} {source(explainer)}{kind}"
+        yield f"      {explainer.paper}"
+        for parameter in entry.parameters.values():
+            yield f"      {parameter}"
+
+
+def source(explainer: Explainer) -> str:
+    return f"{explainer.library} {importlib.metadata.version(explainer.library)}" if explainer.library else "native"
+
+
+def metrics() -> Iterator[str]:
+    yield "metrics (name, kind, title; paper)"
+    for entry in METRICS:
+        yield f"  {entry.name + entry.value.arrow:<13} {entry.value.kind:<11} {entry.value.title}; {entry.value.paper}"
+    yield f"  {'T':<13} {'timing':<11} Seconds per image, median over at most 20 images, in a pass of its own"
+
+
+def protocols() -> Iterator[str]:
+    yield "protocols (change a field with NAME+field=value)"
+    for entry in PROTOCOLS:
+        yield f"  {entry.name:<17} {entry.value.key}"
+
+
+def data_sets() -> Iterator[str]:
+    yield "data sets (name, parameters)"
+    for entry in DATASETS:
+        yield f"  {entry.name}"
+        yield from (f"      {parameter}" for parameter in entry.parameters.values())
+
+
+def tables() -> Iterator[str]:
+    yield "paper tables (--table NAME)"
+    for name in table_names():
+        table = load_table(name)
+        yield f"  {name:<40} {table.title}; {table.paper}"
+
+
+def classifiers() -> Iterator[str]:
+    yield "classifiers (and timm:NAME, FILE.py:NAME)"
+    names = [entry.name for entry in CLASSIFIERS]
+    yield from ("  " + ", ".join(names[i : i + 8]) for i in range(0, len(names), 8))

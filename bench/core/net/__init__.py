@@ -1,0 +1,1 @@
+"""How a network is cut at a layer and run."""

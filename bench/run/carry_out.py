@@ -1,0 +1,279 @@
+"""A run: units of work for what is not stored yet, the timing pass, and the leaderboard of what was asked."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from bench.core.errors import ENDS, Skip, UsageError, foreign
+from bench.core.errors import reason as why_of
+from bench.core.files import write_atomic, write_json
+from bench.run.engine.local import LocalEngine
+from bench.run.engine.unit import Answer, Outcome, Unit
+from bench.run.engine.worker import Worker
+from bench.run.estimate import estimate
+from bench.run.images import Images, size_of
+from bench.run.precision_budget import Budget, error_budget, facts, stated
+from bench.run.provenance import provenance
+from bench.run.request import Request
+from bench.run.store import Store, missing
+from bench.run.table_of_request import asked_rows, leaderboard
+from bench.run.timing import stored_timings, time_sources
+from bench.run.view import destination, extent, texts, there, told
+from bench.scoring.sources import Item, Source
+from bench.tables.formats import csv as render_csv
+from bench.tables.leaderboard import Leaderboard
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A request carried out: its images, its store and what became of each source."""
+
+    request: Request
+    images: Images
+    store: Store
+    outcomes: dict[str, Outcome]
+    budget: Budget | None = None
+    lost: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By source and metric: why a column, or the timing, was lost."""
+
+    @property
+    def scored(self) -> list[Source]:
+        return [source for source in self.request.sources if self.outcomes[source.label].status == "ok"]
+
+    @property
+    def failed(self) -> bool:
+        ended = any(outcome.status in ("failed", "out of memory") for outcome in self.outcomes.values())
+        return ended or bool(self.lost)
+
+    @property
+    def remarks(self) -> list[str]:
+        """A line for each metric and reason."""
+        sources: dict[tuple[str, str], list[str]] = {}
+        for (source, metric), why in self.lost.items():
+            sources.setdefault((metric, why), []).append(source)
+        return [f"{metric} failed for {', '.join(names)}: {why}" for (metric, why), names in sources.items()]
+
+
+def run(request: Request) -> bool:
+    """Carry out a request, print its leaderboard and write it to `request.out`; returns whether some method failed."""
+    finished = carry_out(request)
+    for name, why in failing_pools(request, finished).items():
+        finished.lost[EVERY, name] = why
+        request = replace(request, metrics=tuple(metric for metric in request.metrics if metric.name != name))
+    table = stated(leaderboard(request, finished.images, finished.store, finished.outcomes), finished.budget)
+    table = replace(table, notes=[*finished.remarks, *table.notes])
+    print_and_write(finished, table)
+    return finished.failed
+
+
+EVERY = "every method"
+
+
+def failing_pools(request: Request, finished: Finished) -> dict[str, str]:
+    """Plug-in metrics whose values over images cannot be computed, by name, and why."""
+    scores = asked_rows(request, finished.images, finished.store, finished.outcomes)
+    found = {}
+    for metric in request.metrics:
+        vectors = scores.get(f"{metric.name}_vector", pd.Series(dtype=object)).dropna()
+        if metric.pool and metric.source and len(vectors):
+            try:
+                float(metric.pool(torch.from_numpy(np.stack(vectors.tolist()))))
+            except ENDS as error:
+                if not foreign(error):
+                    raise
+                found[metric.name] = why_of(error)
+    return found
+
+
+def print_and_write(finished: Finished, table: Leaderboard) -> None:
+    """Write all that belongs to a table, into the run's folder or, for a view, beside it; print it in any case."""
+    request, before = finished.request, there(finished.request.out)
+    rows = texts(io.StringIO(render_csv.leaderboard(table)))
+    held = extent(rows, finished.images.listed.astype(str), table.provenance)
+    place = destination(request.out, held, before, computed=finished.store.added > 0)
+    timings = stored_timings(request, finished.store, finished.scored)
+    try:
+        table.write(place)
+        finished.images.write(place)
+        if len(timings):
+            write_atomic(place / "timing.csv", lambda path: timings.to_csv(path, index=False))
+        write_json(place / "run.json", dict(table.provenance) | facts(finished.budget))
+    finally:
+        print(table.text())
+    if line := told(place, request.out, held, before):
+        print(line)
+
+
+def carry_out(request: Request) -> Finished:
+    """Compute what is asked for and not stored yet, the timing pass included."""
+    images, store = Images(request), Store(request.out)
+    if request.compute and not (request.out / "run.json").exists():
+        write_json(request.out / "run.json", provenance(request, images))  # whose folder it is, also after a kill
+    budget = error_budget(request, images, store)
+    outcomes = {source.label: applicable(source, request, images) for source in request.sources}
+    lost: dict[tuple[str, str], str] = {}
+    active = [source for source in request.sources if outcomes[source.label].status == "ok"]
+    if request.compute:
+        state = State(request, images, store, outcomes, lost)
+        state.compute(active)
+        active = [source for source in active if outcomes[source.label].status == "ok"]
+        if request.timing:
+            first = images.table.iloc[: max(request.batch, 20)]
+            failed = time_sources(state.worker.setting, request, store, active, lambda: state.load(first))
+            lost |= {(label, "T"): why for label, why in failed.items()}
+    return Finished(request, images, store, outcomes, budget, lost)
+
+
+def applicable(source: Source, request: Request, images: Images) -> Outcome:
+    """Whether a source can run on this classifier, under this protocol's cap on passes; what its own facts raise ends
+    it."""
+    cap = request.protocol.max_passes
+    try:
+        reason = source.skip(request.classifier, images)
+        if reason is not None:
+            return Outcome("skipped", reason)
+        cost = source.cost(request.classifier).total
+        source.learned(request.classifier)
+        source.key(images.ids[0])
+    except UsageError:
+        raise
+    except Skip as why:
+        return Outcome("skipped", str(why))
+    except ENDS as error:
+        if not foreign(error):
+            raise
+        return Outcome("failed", f"before it was called: {why_of(error)}")
+    if cap and cost > cap:
+        return Outcome("skipped", f"needs ≈{cost:.0f} passes an image; {request.protocol.name} allows {cap}")
+    return Outcome()
+
+
+@dataclass
+class State:
+    """A request under way: its images, its store and what became of each source so far."""
+
+    request: Request
+    images: Images
+    store: Store
+    outcomes: dict[str, Outcome]
+    lost: dict[tuple[str, str], str]
+    """By source and metric: why the metric failed."""
+    log_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+    """By content key of the untouched image."""
+    ended: dict[str, int] = field(default_factory=dict)
+    """Label of a source that failed, to the chunk on which it did."""
+
+    def compute(self, sources: Sequence[Source]) -> None:
+        """Every unit that adds something, by the request's engine."""
+        request = self.request
+        if not request.force:
+            self.log_probabilities.update(self.store.rows("clean").get("log_probabilities", {}))
+        stored = self.store.rows("scores").iloc[: 0 if request.force else None]
+        tags = {metric.tag for metric in request.metrics}
+        gaps = {s.label: missing(stored, self.keys(s, self.images.table), tags) for s in sources}
+        print(estimate(request, sources, {label: len(keys) for label, keys in gaps.items()}), flush=True)
+        units = list(self.units(sources, gaps))
+        if not units:
+            return
+        engine = request.engine or LocalEngine()
+        with (
+            tqdm(total=sum(map(len, gaps.values())), unit="map", dynamic_ncols=True) as bar,
+            closing(engine.carry_out(request, units, self.wanted)) as answers,
+        ):
+            for unit, answer in answers:
+                bar.set_description(unit.source)
+                self.images.leave_out(answer.gone)
+                self.keep_clean(remaining(unit.images, answer.gone), answer.clean)
+                if answer.outcome.status == "ok":
+                    self.keep(unit, answer, gaps[unit.source])
+                else:
+                    self.end(unit, answer)
+                bar.update(len(gaps[unit.source].keys() & set(unit.keys)))
+
+    def units(self, sources: Sequence[Source], gaps: Mapping[str, Mapping[str, set[str]]]) -> Iterator[Unit]:
+        """Chunk by chunk, every source of which a row lacks a metric: `gaps` has the lacking metrics' tags, by source
+        and key. Each unit has the whole chunk, and every metric that one of its rows lacks."""
+        for chunk in self.images.chunks():
+            place, clean = int(chunk.index[0]), self.known(chunk)
+            for source in sources:
+                keys = self.keys(source, chunk)
+                lacking = set().union(*(gaps[source.label].get(key, ()) for key in keys))
+                if lacking:
+                    metrics = tuple(metric.tag for metric in self.request.metrics if metric.tag in lacking)
+                    yield Unit(source.label, place, chunk, tuple(keys), metrics, clean)
+
+    def keys(self, source: Source, table: pd.DataFrame) -> list[str]:
+        samples, key = self.images.samples, self.request.score_key
+        return [key(source, samples[row.id], row.digest, size_of(row)) for row in table.itertuples()]
+
+    def clean_keys(self, table: pd.DataFrame) -> list[str]:
+        return [self.request.clean_key(row.digest, size_of(row)) for row in table.itertuples()]
+
+    def known(self, chunk: pd.DataFrame) -> tuple[np.ndarray, ...] | None:
+        """The images' log-probabilities, if none is lacking."""
+        found = [self.log_probabilities.get(key) for key in self.clean_keys(chunk)]
+        present = tuple(log_p for log_p in found if log_p is not None)
+        return present if len(present) == len(found) else None
+
+    def load(self, chunk: pd.DataFrame) -> tuple[list[Item], torch.Tensor]:
+        """The chunk's images and their (B, C) float64 log-probabilities, from the store where it has them; those that
+        have disappeared or changed are left out."""
+        items, clean, gone = self.worker.load(chunk, self.known(chunk))
+        self.images.leave_out(gone)
+        self.keep_clean(remaining(chunk, gone), tuple(clean.numpy()))
+        return items, clean
+
+    @cached_property
+    def worker(self) -> Worker:
+        return Worker(self.request)
+
+    def wanted(self, unit: Unit) -> bool:
+        """A failure ends its source from that chunk on, and nothing else: the same in any order."""
+        return unit.chunk < self.ended.get(unit.source, unit.chunk + 1)
+
+    def keep_clean(self, chunk: pd.DataFrame, clean: Sequence[np.ndarray] | None) -> None:
+        """Store log-probabilities that are not stored yet."""
+        if clean is None or chunk.empty or self.known(chunk):
+            return
+        keys = self.clean_keys(chunk)
+        self.store.add("clean", [{"key": key, "have": ["clean"], "image": image, "log_probabilities": log_p}
+                                 for key, image, log_p in zip(keys, chunk.id, clean, strict=True)])  # fmt: skip
+        self.log_probabilities.update(zip(keys, clean, strict=True))
+
+    def keep(self, unit: Unit, answer: Answer, gaps: Mapping[str, set[str]]) -> None:
+        """Store the rows that lacked something, and their maps."""
+        key_of = dict(zip(unit.images.id, unit.keys, strict=True))
+        by_key = {key_of[row["image"]]: {"key": key_of[row["image"]], **row} for row in answer.rows}
+        new = [key for key, row in by_key.items() if key in gaps and row["image"] not in self.images.gone]
+        if new:
+            maps = {key: answer.maps[by_key[key]["image"]] for key in new}
+            self.store.add("scores", [by_key[key] for key in new], maps)
+        names = {metric.tag: metric.name for metric in self.request.metrics}
+        for tag, why in answer.failures.items():
+            if (unit.source, names[tag]) not in self.lost:
+                tqdm.write(f"{names[tag]} of {unit.source}: failed: {why}")
+                self.lost[unit.source, names[tag]] = why
+
+    def end(self, unit: Unit, answer: Answer) -> None:
+        """What ended a source: of several failures the one on the earliest chunk."""
+        if self.wanted(unit):
+            log.debug("%s failed\n%s", unit.source, answer.traceback)
+            tqdm.write(f"{unit.source}: {answer.outcome.status}: {answer.outcome.reason}")
+            self.outcomes[unit.source], self.ended[unit.source] = answer.outcome, unit.chunk
+
+
+def remaining(chunk: pd.DataFrame, gone: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of the images that are still there."""
+    return chunk[~chunk.id.isin(gone.keys())]

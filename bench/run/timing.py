@@ -1,0 +1,146 @@
+"""The timing pass: seconds, passes and peak memory per image, apart from the scored run."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from bench.core.classifier import Classifier
+from bench.core.device import device_name, synchronise
+from bench.core.errors import ENDS, foreign, reason
+from bench.core.seeds import content_hash
+from bench.run.request import Request
+from bench.run.store import Store
+from bench.scoring.evaluate import Setting, choose_targets
+from bench.scoring.guard import Changed
+from bench.scoring.sources import ExplainerSource, Item, Source
+
+IMAGES = 20
+COLUMNS = ("method", "batch", "seconds", "seconds_low", "seconds_high", "images", "forward", "head", "backward",
+           "peak_bytes", "device", "dtype", "stored_at")  # fmt: skip
+"""What a stored timing holds."""
+SECONDS = 2.0
+"""At most so many images are timed, and after so many seconds no further one, per explainer and batch size."""
+
+
+def timed(setting: Setting, source: ExplainerSource, items: Sequence[Item], targets: torch.Tensor) -> float:
+    """Seconds for one call, from images on the device to maps on the device."""
+    synchronise(setting.classifier.device)
+    start = time.perf_counter()
+    source.maps(setting.classifier, items, targets, setting.run_seed)
+    synchronise(setting.classifier.device)
+    return time.perf_counter() - start
+
+
+def peak_memory(classifier: Classifier) -> int:
+    """Bytes: the most that tensors held on the GPU since the last reset; on a CPU the process' high-water mark."""
+    if classifier.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(classifier.device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def cyclic(images: int, batch: int) -> list[list[int]]:
+    """Indices of full batches that visit every image at least once, starting over where they run out."""
+    return [[i % images for i in range(start, start + batch)] for start in range(0, images, batch)]
+
+
+def time_source(
+    setting: Setting, source: ExplainerSource, items: Sequence[Item], targets: torch.Tensor, seconds: float = SECONDS
+) -> list[dict[str, Any]]:
+    """One row for batch 1 and one for the run's batch: median and quartiles of seconds per image over at most 20
+    images, counted passes per image, peak memory. The first call of each batch size warms up and is not counted; one
+    call at least is. A batch that would take over twice `seconds` at the speed of batch 1 is left out.
+    """
+    classifier, rows = setting.classifier, []
+    targets = targets.to(classifier.device)
+    for batch in dict.fromkeys((1, setting.batch)):
+        if classifier.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(classifier.device)
+        parts = cyclic(min(IMAGES, len(items)), batch)
+        with classifier.tally() as tally:
+            timed(setting, source, [items[i] for i in parts[0]], targets[parts[0]])
+        begin, samples = time.perf_counter(), list[float]()
+        for part in parts:
+            if samples and time.perf_counter() - begin > seconds:
+                break
+            samples.append(timed(setting, source, [items[i] for i in part], targets[part]) / batch)
+        low, median, high = np.percentile(samples, (25, 50, 75))
+        rows.append({
+            "method": source.label, "batch": batch, "seconds": median, "seconds_low": low, "seconds_high": high,
+            "images": len(samples) * batch, "forward": tally.forward / batch,
+            "head": tally.head / batch, "backward": tally.backward / batch, "peak_bytes": peak_memory(classifier),
+            "device": device_name(classifier.device), "dtype": str(classifier.dtype).removeprefix("torch."),
+        })  # fmt: skip
+        if median * setting.batch > 2 * seconds:
+            break
+    return rows
+
+
+def timing_key(request: Request, source: Source, batch: int, device: str = "") -> str:
+    """Key of a timing: explainer, classifier, batch and the device it was taken on (this one unless another is named);
+    never merged across machines."""
+    net = request.classifier
+    learned = source.learned(net)
+    return content_hash("timing", source.key(""), net.name, net.digest, net.layer, net.dtype, net.input_size, batch,
+                        device or device_name(net.device), torch.__version__, *net.scoring_key,
+                        *([learned.digest] if learned else []))  # fmt: skip
+
+
+def time_sources(
+    setting: Setting,
+    request: Request,
+    store: Store,
+    sources: Sequence[Source],
+    load: Callable[[], tuple[list[Item], torch.Tensor]],
+) -> dict[str, str]:
+    """Time every explainer not timed on this device yet; `load` gives images and their log-probabilities.
+
+    Returns, by label, why an explainer could not be timed.
+    """
+    known = () if request.force else store.rows("timing").index
+    todo = [s for s in sources if isinstance(s, ExplainerSource) and timing_key(request, s, 1) not in known]
+    if not todo:
+        return {}
+    failed: dict[str, str] = {}
+    items, clean = load()
+    if not items:
+        return {}
+    targets = choose_targets(clean, items, request.protocol.target)
+    for source in tqdm(todo, desc="timing", unit="method", dynamic_ncols=True):
+        try:
+            rows = time_source(setting, source, items, targets)
+            if setting.guard:
+                setting.guard.check(deep=True)
+        except ENDS as error:
+            if not foreign(error):
+                raise
+            failed[source.label] = reason(error)
+            if setting.guard:
+                with suppress(Changed):
+                    setting.guard.check(deep=True)
+            continue
+        keys = [{"key": timing_key(request, source, row["batch"]), "have": ["timing"]} for row in rows]
+        store.add("timing", [key | row for key, row in zip(keys, rows, strict=True)])
+    return failed
+
+
+def stored_timings(request: Request, store: Store, sources: Sequence[Source]) -> pd.DataFrame:
+    """The stored timings of explainers, a row per explainer and batch size: of this device, or, where it has none, of
+    the one that was timed last."""
+    frame = store.rows("timing").reindex(columns=COLUMNS).sort_values("stored_at", ascending=False, kind="stable")
+    devices = dict.fromkeys([device_name(request.classifier.device), *frame.device.dropna()])
+    found: list[str] = []
+    for source in sources:
+        if isinstance(source, ExplainerSource):
+            for batch in dict.fromkeys((1, request.batch)):
+                keys = (timing_key(request, source, batch, device) for device in devices)
+                found += [key for key in keys if key in frame.index][:1]
+    return frame.loc[found].drop(columns="stored_at")

@@ -1,0 +1,260 @@
+"""The job: one source of maps × one fixed chunk of images, a pure function from pixels to rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+
+from bench.core.classifier import Classifier
+from bench.core.errors import Interrupted, foreign, reason
+from bench.core.explainer import MapOrder
+from bench.core.metric import Case, Explain, Metric, Scores, Value
+from bench.core.protocols import Protocol
+from bench.core.seeds import seed_for
+from bench.scoring.guard import Changed, Guard
+from bench.scoring.judge import Judge
+from bench.scoring.normalise import normalise, tied_share
+from bench.scoring.scorer import Scorer
+from bench.scoring.shared_scores import Ends
+from bench.scoring.sources import Item, Source
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all jobs of a run share."""
+
+    classifier: Classifier
+    protocol: Protocol
+    run_seed: int
+    batch: int
+    judge: Judge | None = None
+    ends: Ends = field(default_factory=Ends, compare=False)
+    """What all sources of a chunk share."""
+    guard: Guard | None = field(default=None, compare=False)
+    """Holds explainers and metrics to leaving everything as it was."""
+
+    def order(self, source: Source) -> MapOrder:
+        return source.order if self.protocol.maps == "paper" else self.protocol.maps
+
+
+def choose_targets(clean: torch.Tensor, items: Sequence[Item], target: str) -> torch.Tensor:
+    """(B, C) log-probabilities to the (B,) classes that the protocol explains."""
+    if target == "true":
+        return torch.tensor([item.label for item in items])
+    if target == "predicted":
+        return clean.argmax(1)
+    if target == "least":
+        return clean.argmin(1)
+    return torch.full((len(items),), int(target))
+
+
+def evaluate(
+    setting: Setting,
+    source: Source,
+    items: Sequence[Item],
+    clean: torch.Tensor,
+    metrics: Sequence[Metric],
+    failures: dict[str, str] | None = None,
+) -> tuple[list[dict[str, Any]], dict[str, torch.Tensor]]:
+    """Explain → normalise → metrics ask, scorer answers → rows.
+
+    An image for which the network's answer is not finite has no value of any metric: its class is unknown. A score
+    metric has none either where an answer for a derived image is not finite.
+
+    Args:
+        items: at most `setting.batch` images; fewer are filled up for explainers that draw a batch at once.
+        clean: (B, C) float64 log-probabilities of the images by `Classifier.exact`, which choose the classes, so that
+            every scoring precision explains the same.
+        failures: receives, by the metric's tag, why a metric failed, whose column the rows then lack; without it the
+            exception is raised.
+
+    Returns:
+        A row per item (target, right, degenerate, tied, a column per metric, `NAME_vector` for curves and pooled
+        metrics) and, by item id, the raw map as float16 scaled to a largest magnitude of 1.
+    """
+    classifier, protocol, guard = setting.classifier, setting.protocol, setting.guard
+    if guard:
+        guard.watch([tensor for item in items for tensor in (item.image, item.boxes, item.mask) if tensor is not None])
+    targets = choose_targets(clean, items, protocol.target)
+    more = setting.batch - len(items) if source.padded else 0
+    batch, batch_targets = [*items, *[items[-1]] * more], torch.cat([targets, targets[-1:].expand(more)])
+    raw = source.maps(classifier, batch, batch_targets.to(classifier.device), setting.run_seed)[: len(items)]
+    if guard:
+        guard.check(deep=True)
+    maps, kinds = normalise(raw, classifier.input_size, setting.order(source))
+    cases = [
+        Case(item.image, saliency, raw_map, int(target), item.label, protocol, classifier.mean,
+             seed_for(setting.run_seed, item.digest, "ties"), int(log_p.argmax()), item.boxes, item.mask, item.fills)
+        for item, saliency, raw_map, target, log_p in zip(items, maps, raw, targets, clean, strict=True)
+    ]  # fmt: skip
+    lost = Lost(failures, guard)
+    values = measure(setting, source, items, cases, clean, metrics, lost)
+    have = [metric.tag for metric in metrics if metric.tag not in lost.why]
+    rows = []
+    for item, case, kind, log_p, measured in zip(items, cases, kinds, clean, values, strict=True):
+        answered = bool(log_p.isfinite().any() and not log_p.isnan().any())
+        row: dict[str, Any] = {
+            "image": item.id, "label": item.label, "target": case.target, "p": float(log_p[case.target].exp()),
+            "right": bool(log_p.argmax() == item.label) if answered and item.label is not None else None,
+            "degenerate": kind, "tied": tied_share(case.map), "have": have,
+        }  # fmt: skip
+        rows.append(row | columns(measured if answered else dict.fromkeys(measured, NO_VALUE)))
+    return rows, {item.id: to_float16(case.raw_map) for item, case in zip(items, cases, strict=True)}
+
+
+def columns(values: Mapping[str, Value]) -> dict[str, Any]:
+    """Metric values by column as a row holds them: NAME, and NAME_vector for curves and pooled metrics."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found[name] = value.value
+        if value.vector is not None:
+            found[f"{name}_vector"] = value.vector.double().cpu().numpy()
+    return found
+
+
+def to_float16(raw: torch.Tensor) -> torch.Tensor:
+    """A raw map scaled by its largest magnitude, so that small gradients survive float16."""
+    peak = raw.abs().nan_to_num(0, 0, 0).max()
+    return (raw / peak if peak > 0 else raw).half().cpu().contiguous()
+
+
+class Lost:
+    """Metrics that raised an exception or changed what they must leave alone, by tag, and why: only their columns are
+    lost."""
+
+    def __init__(self, why: dict[str, str] | None, guard: Guard | None):
+        self.raises = why is None
+        self.why: dict[str, str] = {} if why is None else why
+        self.guard = guard
+
+    @contextmanager
+    def catching(self, *metrics: Metric) -> Iterator[None]:
+        """Note what goes wrong inside the block as a failure of these metrics, but for running out of memory."""
+        try:
+            yield
+            if self.guard:
+                self.guard.check(deep=any(metric.source for metric in metrics))
+        except (torch.OutOfMemoryError, MemoryError, Interrupted):
+            raise
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            if self.raises or not foreign(error):
+                raise
+            self.why |= {metric.tag: reason(error) for metric in metrics}
+            if self.guard:
+                with suppress(Changed):
+                    self.guard.check(deep=True)
+
+    def kept(self, metrics: Sequence[Metric]) -> list[Metric]:
+        return [metric for metric in metrics if metric.tag not in self.why]
+
+
+def measure(
+    setting: Setting,
+    source: Source,
+    items: Sequence[Item],
+    cases: Sequence[Case],
+    clean: torch.Tensor,
+    metrics: Sequence[Metric],
+    lost: Lost,
+) -> list[dict[str, Value]]:
+    """Every metric's value for every case, by the metric's column."""
+    found: list[dict[str, Value]] = [{} for _ in cases]
+    own = None if setting.classifier.scoring_key else clean
+    fill_scores(found, setting, setting.classifier, items, cases, own, [m for m in metrics if not m.judge], lost)
+    if judged := [metric for metric in metrics if metric.judge]:
+        judge = setting.judge
+        if judge is None or {metric.judge for metric in judged} != {judge.key}:
+            raise ValueError("the metrics name another judge than the setting")
+        fill_scores(found, setting, judge.classifier, items, cases, None, judged, lost)
+    for metric in metrics:
+        if metric.kind == "score":
+            continue
+        with lost.catching(metric):
+            for item, case, values in zip(items, cases, found, strict=True):
+                if metric.kind == "map":
+                    values[metric.column] = as_value(metric.function(case))
+                else:
+                    explain = explain_again(setting, source, item, case)
+                    values[metric.column] = as_value(metric.function(case, explain, setting.classifier))
+    gone = {metric.column for metric in metrics if metric.tag in lost.why}
+    return [{column: value for column, value in values.items() if column not in gone} for values in found]
+
+
+def fill_scores(
+    found: Sequence[dict[str, Value]],
+    setting: Setting,
+    classifier: Classifier,
+    items: Sequence[Item],
+    cases: Sequence[Case],
+    clean: torch.Tensor | None,
+    metrics: Sequence[Metric],
+    lost: Lost,
+) -> None:
+    """Put every score metric's value for every case into `found`, by the answers of `classifier`; metrics that share a
+    probe share its scores. `clean` are its answers for the untouched images, None where it has not been asked yet."""
+    asking = [metric for metric in metrics if metric.probe]
+    probes = list(dict.fromkeys(metric.probe for metric in asking if metric.probe))
+    if not probes:
+        return
+    counts: list[int] = []
+
+    def derived() -> Iterator[torch.Tensor]:
+        for case in cases:
+            for probe in probes:
+                counts.append(0)
+                users = [metric for metric in asking if metric.probe is probe]
+                if not lost.kept(users):
+                    continue
+                with lost.catching(*users):
+                    for block in probe(case):
+                        check_block(block, case)
+                        counts[-1] += len(block)
+                        yield block
+
+    parts = iter(Scorer(classifier, setting.batch).score(derived()).split(counts))
+    end_of = partial(setting.ends.scores, classifier, setting.batch, cases=cases, digests=[i.digest for i in items])
+    ends = {fill: end_of(fill) for fill in {metric.end(setting.protocol) for metric in metrics if metric.end}}
+    clean = end_of(None) if clean is None else clean
+    for i, (case, log_p, values) in enumerate(zip(cases, clean, found, strict=True)):
+        probed = {probe: next(parts) for probe in probes}
+        for metric in lost.kept(asking):
+            end = ends[metric.end(setting.protocol)][i] if metric.end else None
+            scores = Scores(log_p, probed[metric.probe], case, end)  # type: ignore[index]
+            with lost.catching(metric):
+                values[metric.column] = as_value(metric.function(scores)) if scores.finite else NO_VALUE
+
+
+def check_block(block: object, case: Case) -> None:
+    """Raises ValueError for what a probe must not yield."""
+    if not isinstance(block, torch.Tensor) or block.shape[1:] != case.image.shape:
+        shape = tuple(block.shape) if isinstance(block, torch.Tensor) else type(block).__name__
+        raise ValueError(f"its probe yields {shape}; derived images are (n, {', '.join(map(str, case.image.shape))})")
+
+
+NO_VALUE = Value(math.nan)
+
+
+def as_value(value: float | Value) -> Value:
+    return value if isinstance(value, Value) else Value(float(value))
+
+
+def explain_again(setting: Setting, source: Source, item: Item, case: Case) -> Explain:
+    """The callable that re-explain metrics receive: same source and seeds, other pixels or parameters, an image at a
+    time."""
+
+    def explain(images: torch.Tensor, targets: torch.Tensor | None = None) -> torch.Tensor:
+        classes = torch.full((len(images),), case.target) if targets is None else targets
+        maps: list[torch.Tensor] = []
+        for image, target in zip(images, classes.to(setting.classifier.device), strict=True):
+            again = dataclasses.replace(item, image=image)
+            maps.extend(source.maps(setting.classifier, [again], target[None], setting.run_seed))
+        return normalise(maps, setting.classifier.input_size, setting.order(source))[0]
+
+    return explain

@@ -1,0 +1,1 @@
+"""Formats of the leaderboard, each in a file of its own."""
