@@ -22,7 +22,7 @@ from scipy.special import stdtrit
 from bench.core.errors import UsageError, suggest
 from bench.core.metric import METRICS, Metric
 from bench.core.spec import split_list
-from bench.register import register
+from bench.plugins import register
 from bench.tables.leaderboard import REFERENCE
 from bench.tables.panel import mean_difference_interval, value_interval
 from bench.tables.statistics import FEWEST_FOR_INTERVAL, LEVEL, Array

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import pandas as pd
 
 from bench.cli.flags import Parser, whole
-from bench.cli.main import build_parser, build_request
 from bench.core.errors import UsageError
 from bench.core.ranges import at_least
-from bench.register import register
+from bench.plugins import register
+from bench.run.build_request import build_request
+from bench.run.config import RunConfig
 from bench.run.estimate import scoring_passes, shared_passes
 from bench.run.request import Request
 
@@ -108,10 +109,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for text in args.nets:
             name, _, timing = text.partition("=")
-            weights = [word for given in args.weights if given.startswith(f"{name}=") for word in ("--weights", given)]
-            flags = ["--model", name, "--device", "cpu", "--methods", args.methods, "--metrics", args.metrics]
-            request = build_request(build_parser().parse_args([*flags, "--protocol", args.protocol, *weights]), "")
-            nets.append(net_of(request, Path(timing)))
+            weights = tuple(given for given in args.weights if given.startswith(f"{name}="))
+            config = RunConfig(model=name, device="cpu", methods=args.methods, metrics=args.metrics,
+                               protocol=args.protocol, weights=weights)  # fmt: skip
+            nets.append(net_of(build_request(config), Path(timing)))
     except (UsageError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

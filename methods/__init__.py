@@ -1,7 +1,5 @@
 """Explainers, each in a file of its own; importing this package registers them all."""
 
-import importlib
-import pkgutil
+from bench.core.discover import import_modules
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+import_modules(__name__, __path__)

@@ -1,11 +1,13 @@
-"""Pixel attributions by gradients, through Captum. Images are in [0, 1]: gradients are with respect to raw pixels."""
+"""Pixel attributions by gradients, through Captum. Images are in [0, 1]: gradients are with respect to raw pixels.
+
+Captum is imported when it is first used: it takes seconds.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import torch
-from captum.attr import GuidedBackprop, InputXGradient, IntegratedGradients, NoiseTunnel, Saliency
 from torch import Tensor
 
 from bench.core.classifier import Classifier
@@ -23,6 +25,8 @@ def needs_relus(classifier: Classifier) -> str | None:
 @explainer("gradient", paper="Simonyan et al. 2014, arXiv 1312.6034", library="captum", passes=Passes(1, 1))
 def gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """(B, H, W) max over colours of |∂f_c/∂x|."""
+    from captum.attr import Saliency
+
     method = Saliency(classifier.module)
     return strongest(attribute(classifier, images, targets, lambda x, c: method.attribute(x, c, abs=False)))
 
@@ -30,6 +34,8 @@ def gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
 @explainer("input-x-gradient", paper="Shrikumar et al. 2016, arXiv 1605.01713", library="captum", passes=Passes(1, 1))
 def input_x_gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """(B, H, W) signed mean over colours of x · ∂f_c/∂x."""
+    from captum.attr import InputXGradient
+
     return attribute(classifier, images, targets, InputXGradient(classifier.module).attribute).mean(1)
 
 
@@ -42,6 +48,8 @@ def integrated_gradients(
 
     Three times the sum over pixels tends to f_c(x) - f_c(black).
     """
+    from captum.attr import IntegratedGradients
+
     method = IntegratedGradients(classifier.module)
 
     def run(image: Tensor, target: Tensor) -> Tensor:
@@ -66,6 +74,8 @@ def smoothgrad(
 
     The paper's settings; Captum's own are 5 samples and an absolute deviation of 1.
     """
+    from captum.attr import NoiseTunnel, Saliency
+
     method = NoiseTunnel(Saliency(classifier.module))
 
     def run(image: Tensor, target: Tensor) -> Tensor:
@@ -87,5 +97,7 @@ def guided_backprop(classifier: Classifier, images: Tensor, targets: Tensor) -> 
 
     ReLU6 is min(ReLU(x), 6): beyond 6 no gradient passes. Raises Skip for a net that torch.fx cannot follow.
     """
+    from captum.attr import GuidedBackprop
+
     method = GuidedBackprop(classifier.guided_module())
     return strongest(attribute(classifier, images, targets, method.attribute))

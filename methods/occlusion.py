@@ -6,7 +6,6 @@ from math import ceil
 from typing import Annotated
 
 import torch
-from captum.attr import Occlusion
 from torch import Tensor
 
 from bench.core.classifier import Classifier
@@ -38,6 +37,8 @@ def occlusion(
     `window` and `stride` are fractions of the image's side; the last squares of a row may reach beyond the image. The
     squares of half a CHUNK of images and less go through the classifier together, CHUNK occluded images at a time.
     """
+    from captum.attr import Occlusion
+
     side, step = geometry(images.shape[-1], window, stride)
     method = Occlusion(classifier.module)
 

@@ -1,3 +1,5 @@
-"""Every metric of the suite; importing the package registers them."""
+"""Metrics, one file per family; importing this package registers them all."""
 
-from metrics import area, average, curves, localisation, randomisation, sparseness, wsol  # noqa: F401
+from bench.core.discover import import_modules
+
+import_modules(__name__, __path__)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from scipy.stats import spearmanr
 
 from bench.core.metric import Case, Explain, metric
 
@@ -28,4 +27,6 @@ def rank_correlation(one: torch.Tensor, other: torch.Tensor) -> float:
     """Spearman correlation over the pixels of two maps (H, W); 0 where either is constant."""
     if one.max() == one.min() or other.max() == other.min():
         return 0.0
+    from scipy.stats import spearmanr  # takes a second to import
+
     return float(spearmanr(one.flatten().cpu(), other.flatten().cpu()).statistic)

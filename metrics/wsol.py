@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 
 from bench.core.metric import Case, Value, metric
 from metrics.ground_truth import IntArray, clipped, true_boxes, union
@@ -129,6 +128,8 @@ def pixel_auc(case: Case) -> float:
         return NO_VALUE.value
     if is_object.all() or not is_object.any():
         return NO_VALUE.value
+    from sklearn.metrics import roc_auc_score  # takes two seconds to import
+
     return float(roc_auc_score(is_object.ravel(), saliency.ravel()))
 
 

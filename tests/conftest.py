@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-import cambench  # noqa: F401 - what a plug-in imports from
 from bench.core.device import prepare_process
 from bench.core.user_code import load_file
+from bench.plugins import register
 
 torch.set_num_threads(1)  # nets this small gain nothing from two threads, and lose much on busy cores
 prepare_process()
+register()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

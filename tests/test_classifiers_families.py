@@ -13,10 +13,12 @@ import torchvision.models as models
 from PIL import Image
 from torch import Tensor, nn
 
-from bench.classifiers import CLASSIFIERS, DEFAULT, find_architecture, load_classifier
+from bench.classifiers.load import find_architecture, load_classifier
 from bench.classifiers.torchvision_nets import LAYERS, OPTIONS
+from bench.core.architecture import CLASSIFIERS
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
+from bench.run.config import DEFAULT_MODEL
 from tests.toys import photo
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -149,7 +151,7 @@ def squashed(file: Path, size: int) -> Tensor:
 
 
 def test_embedded_default_knows_17_of_the_20_photographs() -> None:
-    lite = load_classifier(DEFAULT)
+    lite = load_classifier(DEFAULT_MODEL)
     images = torch.cat([squashed(file, lite.input_size) for file in PHOTOGRAPHS])
     labels = torch.tensor([int(file.stem.rpartition("_")[2]) for file in PHOTOGRAPHS])
     with torch.inference_mode():

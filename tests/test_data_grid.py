@@ -16,13 +16,14 @@ from torch import nn
 from torchvision import transforms as T
 
 import bench.data.grid as module
-from bench.classifiers import load_classifier
 from bench.classifiers.difull import cells_apart, cut, joined
+from bench.classifiers.load import load_classifier
 from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset, Sample, load_dataset
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
-from bench.data import build_manifest, load_image
+from bench.data.manifest import build_manifest
+from bench.data.pixels import load_image
 from tests.toys import CLASSES, MEAN, SIZE, STD, TOYS, photo, toy_classifier
 
 COLOURS = torch.tensor([*product((0.0, 1.0), repeat=3), (0.5, 0.5, 0.5), (1.0, 0.5, 0.0)])

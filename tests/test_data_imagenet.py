@@ -9,7 +9,8 @@ from PIL import Image
 
 from bench.core.dataset import load_dataset
 from bench.core.errors import UsageError
-from bench.data import build_manifest, open_image
+from bench.data.manifest import build_manifest
+from bench.data.pixels import open_image
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data" / "imagenet-val-1000"
 SYNSETS = ["n01440764", "n01443537", "n01484850"]

@@ -9,7 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from bench.core.dataset import Dataset, Sample, load_dataset
-from bench.data import build_manifest, select
+from bench.data.manifest import build_manifest
+from bench.data.selection import select
 
 
 def broken_tree(root):

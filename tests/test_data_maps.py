@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.core.errors import UsageError
-from bench.data import PrecomputedMaps
+from bench.data.maps import PrecomputedMaps
 
 
 def test_maps_of_any_size_by_id(tmp_path):

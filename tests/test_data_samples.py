@@ -10,7 +10,7 @@ from PIL import Image
 
 from bench.core.dataset import load_dataset
 from bench.core.errors import UsageError
-from bench.data import build_manifest
+from bench.data.manifest import build_manifest
 
 
 def test_twenty_photographs_with_boxes():

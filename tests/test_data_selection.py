@@ -12,7 +12,7 @@ import pytest
 
 from bench.core.dataset import Dataset, Sample
 from bench.core.errors import UsageError
-from bench.data import select
+from bench.data.selection import select
 
 SIZES = [1, 7, 3, 12, 5]
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from bench.core.dataset import load_dataset
 from bench.core.errors import UsageError
-from bench.data import build_manifest, select
+from bench.data.manifest import build_manifest
+from bench.data.selection import select
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",

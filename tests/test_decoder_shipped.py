@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.classifiers import load_classifier
+from bench.classifiers.load import load_classifier
 from bench.cli.main import main
 from methods.decoder import checkpoint
 

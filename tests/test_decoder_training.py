@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from bench.classifiers import load_classifier
+from bench.classifiers.load import load_classifier
 from bench.core.classifier import Classifier
+from bench.core.dataset import load_dataset
 from bench.core.errors import UsageError
-from bench.data import load_dataset, load_image
+from bench.data.pixels import load_image
 from methods.decoder import checkpoint
 from methods.decoder.architecture import Decoder, min_max
 from methods.decoder.explainer import decoder as explain

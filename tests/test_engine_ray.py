@@ -21,7 +21,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.cli.main import build_parser, rebuild
+from bench.api.start import rebuild
+from bench.cli.parser import parse
 from bench.core.errors import UsageError
 from bench.run.engine.address import require_cluster
 from bench.run.engine.unit import Unit
@@ -95,7 +96,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def cluster():
     """Two nodes of one core each."""
-    import bench.run.engine.ray as engine
+    import bench.run.engine.ray_cluster as engine
 
     quick = {"health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
     started = importlib.import_module("ray.cluster_utils").Cluster(
@@ -188,7 +189,7 @@ def test_an_interrupted_run_goes_on_with_any_engine(folder, local, cluster, tmp_
 
 @needs_ray
 def test_a_unit_that_kills_its_worker_ends_its_method_alone(folder, cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.run.engine.ray.LOSSES", 1)
+    monkeypatch.setattr("bench.run.engine.ray_cluster.LOSSES", 1)
     assert main([*command(folder, tmp_path, "--limit", "4", methods="deadly"), *on_ray(cluster)]) == 1
     row = pd.read_csv(tmp_path / "leaderboard.csv").iloc[0]
     assert row.status == "failed"
@@ -220,7 +221,7 @@ def test_a_node_killed_in_mid_run_loses_nothing(folder, cluster, tmp_path):
 
 @needs_ray
 def test_a_worker_goes_on_with_its_own_chunk_then_with_one_that_nobody_has():
-    from bench.run.engine.ray import Queue
+    from bench.run.engine.ray_cluster import Queue
 
     def unit(chunk: int, source: str) -> Unit:
         return Unit(source, chunk, pd.DataFrame(), (), (), None)
@@ -239,24 +240,24 @@ def test_a_worker_goes_on_with_its_own_chunk_then_with_one_that_nobody_has():
 
 @needs_ray
 def test_a_worker_with_other_weights_is_refused(folder, tmp_path):
-    from bench.run.engine.ray import Actor
+    from bench.run.engine.ray_cluster import Actor
 
-    args = build_parser().parse_args(command(folder, tmp_path, methods="grad-cam"))
-    actor = Actor(partial(rebuild, args, ""), Path.cwd(), "another fingerprint", 1)
+    _, config = parse(command(folder, tmp_path, methods="grad-cam"))
+    actor = Actor(partial(rebuild, config, ""), 4, Path.cwd(), "another fingerprint", 1)
     with pytest.raises(UsageError, match="loads another"):
         actor.ready()
 
 
 @needs_ray
 def test_a_worker_without_the_folder_says_that_the_nodes_must_share_it(tmp_path):
-    from bench.run.engine.ray import Actor
+    from bench.run.engine.ray_cluster import Actor
 
     with pytest.raises(UsageError, match="shared file system"):
         Actor(lambda: None, tmp_path / "elsewhere", "", 1).ready()
 
 
 def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "bench.run.engine.ray", raising=False)
+    monkeypatch.delitem(sys.modules, "bench.run.engine.ray_cluster", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main([*command(folder, tmp_path, methods="grad-cam"), "--engine", "ray"]) == 2
     assert "pip install 'cambench[cluster]'" in capsys.readouterr().err
@@ -264,7 +265,7 @@ def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch, capsys):
 
 @needs_ray
 def test_without_a_cluster_the_error_says_how_to_start_one(folder, tmp_path, monkeypatch, capsys):
-    import bench.run.engine.ray as engine
+    import bench.run.engine.ray_cluster as engine
 
     def unreachable(address):
         raise ConnectionError("Could not find any running Ray instance.\nMore.")
@@ -301,7 +302,7 @@ def silent() -> socket.socket:
     ],
 )
 def test_a_wrong_address_is_told_within_seconds(address, message, folder, tmp_path, monkeypatch, capsys):
-    import bench.run.engine.ray as engine
+    import bench.run.engine.ray_cluster as engine
 
     monkeypatch.setattr(engine.ray, "is_initialized", lambda: False)
     start = time.perf_counter()
@@ -337,7 +338,7 @@ import cambench
 import ray
 from ray._private import ray_constants, worker
 
-import bench.run.engine.ray as engine
+import bench.run.engine.ray_cluster as engine
 
 assert not ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV, "read when ray was imported"
 engine.connect("local")

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torchvision.transforms import InterpolationMode
 
-from bench.classifiers import load_classifier
 from bench.classifiers.facts import convert, read_classes, stated_by
+from bench.classifiers.load import load_classifier
 from bench.core.errors import UsageError
 
 MEAN = [0.485, 0.456, 0.406]

@@ -192,7 +192,7 @@ def test_a_network_is_measured_by_accuracy_size_and_cost(photos, paper, tmp_path
 
 def test_operations_of_a_known_network_are_counted_as_two_each():
     """SqueezeNet 1.1 has 0.35 · 10⁹ multiply-adds (torchvision's model page)."""
-    from bench.classifiers import find_architecture
+    from bench.classifiers.load import find_architecture
     from bench.core.classifier import Classifier
 
     architecture = find_architecture("squeezenet1_1")

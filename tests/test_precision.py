@@ -284,7 +284,7 @@ def test_a_trial_runs_the_classifier_as_it_is():
 
 
 def test_the_batch_found_is_the_runs_and_moves_nothing(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.cli.main.find_batch", lambda net, images: images // 2)
+    monkeypatch.setattr("bench.run.build_request.find_batch", lambda net, images: images // 2)
     assert main(command(photos, tmp_path / "auto", "--batch-size", "auto")) == 0
     assert main(command(photos, tmp_path / "four")) == 0
     assert json.loads((tmp_path / "auto" / "run.json").read_text())["batch shape"] == "3x3x32x32"

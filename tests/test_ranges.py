@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import pytest
 import torch
 
-import bench.cli.main as cli
 from bench.core.dataset import DATASETS
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
@@ -20,6 +19,7 @@ from bench.core.protocols import protocol
 from bench.core.ranges import Range, above, at_least, within
 from bench.core.registry import Registry
 from bench.core.spec import LATER, Parameter
+from bench.run import build_request
 from cambench import main
 from methods.decoder import train
 from tests.toys import photo, toy_classifier
@@ -155,7 +155,7 @@ def test_a_range_says_what_it_holds(allowed, text, inside, outside):
     ],
 )  # fmt: skip
 def test_a_flag_out_of_range_is_one_line_before_a_network_is_loaded(flags, message, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "load_classifier", lambda *args, **kwargs: pytest.fail("a network was loaded"))
+    monkeypatch.setattr(build_request, "load_classifier", lambda *args, **kwargs: pytest.fail("a network was loaded"))
     assert main([*flags, "--device", "cpu"]) == 2
     assert capsys.readouterr().err.strip() == f"error: {message}"
 

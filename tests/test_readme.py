@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.main import DEFAULT_METRICS, build_parser, resolve_metrics
+from bench.cli.parser import parse
 from bench.core.protocols import protocol
 from bench.paper.tables import load_table
+from bench.run.build_request import DEFAULT_METRICS, resolve_metrics
 from bench.run.select_sources import choose_sources
 from cambench import main
 
@@ -35,14 +36,14 @@ def test_the_two_commands_stand_in_the_readme_and_ci_runs_the_second():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_names_flags_methods_and_metrics_that_exist(command):
     words = shlex.split(command)
-    args = build_parser().parse_args(words[words.index("run_benchmark.py") + 1 :])
-    assert resolve_metrics(args.metrics or DEFAULT_METRICS)
+    args, config = parse(words[words.index("run_benchmark.py") + 1 :])
+    assert resolve_metrics(config.metrics or DEFAULT_METRICS)
     if args.table:
         assert load_table(args.table)
-    if not args.plugin:
-        assert choose_sources(args.methods)
-    if args.protocol:
-        assert protocol(args.protocol)
+    if not config.plugin:
+        assert choose_sources(config.methods)
+    if config.protocol:
+        assert protocol(config.protocol)
 
 
 def test_the_example_explainer_runs_as_printed(tmp_path):

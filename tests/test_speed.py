@@ -12,8 +12,8 @@ import torch
 from matplotlib.image import imread
 from toys import photo, toy_classifier
 
-from bench.classifiers import DEFAULT
 from bench.core.errors import UsageError
+from bench.run.config import DEFAULT_MODEL
 from bench.speed import given as given_module
 from bench.speed import ours, peers, report
 from bench.speed.compare import Row, compare, largest_difference
@@ -339,8 +339,9 @@ def test_the_files_of_a_run(tmp_path):
 
 
 def test_the_folder_is_named_by_precision_layout_and_device():
-    assert Choice(DEFAULT).name == "float32-contiguous-cpu"
-    assert Choice(DEFAULT, device="cuda:1", dtype="bfloat16", channels_last=True).name == "bfloat16-channels_last-cuda1"
+    assert Choice(DEFAULT_MODEL).name == "float32-contiguous-cpu"
+    lower = Choice(DEFAULT_MODEL, device="cuda:1", dtype="bfloat16", channels_last=True)
+    assert lower.name == "bfloat16-channels_last-cuda1"
     assert Choice("timm:net", compiled=True).name == "float32-contiguous-compiled-cpu-timm_net"
 
 

@@ -12,7 +12,7 @@ import torchvision.models as models
 from safetensors.torch import save_file
 from torch import nn
 
-from bench.classifiers import load_classifier
+from bench.classifiers.load import load_classifier
 from bench.classifiers.weights import load_by_order, load_state, load_weights, read_state
 from bench.core.errors import UsageError
 from tests.toys import TOYS

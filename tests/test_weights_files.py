@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-import bench.cli.main as cli
+import bench.run.build_request as build_request
 from bench.classifiers.checkpoints import read_file
 from bench.classifiers.weights import load_state, load_weights
 from bench.core.errors import UsageError
@@ -273,21 +273,21 @@ def test_in_a_path_with_an_equals_sign_the_file_that_exists_wins(text, expected,
     monkeypatch.chdir(tmp_path)
     for name in ("w.pth", "a=b.pth", "y=z.pth"):
         (tmp_path / name).touch()
-    assert cli.split_weights(text) == (expected[0], Path(expected[1]))
+    assert build_request.split_weights(text) == (expected[0], Path(expected[1]))
 
 
 def test_a_home_folder_behind_the_models_name_is_understood(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "w.pth").touch()
-    assert cli.split_weights("resnet18=~/w.pth") == ("resnet18", tmp_path / "w.pth")
+    assert build_request.split_weights("resnet18=~/w.pth") == ("resnet18", tmp_path / "w.pth")
 
 
 def test_both_models_get_their_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a=b.pth").touch()
     given = ["a=b.pth", "judge=c=d.pth"]
-    assert cli.weights_for("net", given) == Path("a=b.pth")
-    assert cli.weights_for("judge", given) == Path("c=d.pth")
+    assert build_request.weights_for("net", given) == Path("a=b.pth")
+    assert build_request.weights_for("judge", given) == Path("c=d.pth")
 
 
 def test_reading_keeps_what_is_there(tmp_path):

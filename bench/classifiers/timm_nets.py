@@ -6,13 +6,10 @@ import re
 from functools import partial
 from typing import Any
 
-import huggingface_hub
-import timm
-
 from bench.classifiers.facts import INTERPOLATIONS
 from bench.classifiers.torchvision_nets import IMAGENET_CLASSES
 from bench.classifiers.weights import no_weights, require_host
-from bench.core.architecture import Architecture
+from bench.core.architecture import Architecture, family
 from bench.core.errors import UsageError, suggest
 
 LAYERS = {
@@ -23,8 +20,12 @@ LAYERS = {
 """Start of a name to target layer; elsewhere the last module of timm's `feature_info`."""
 
 
-def timm_architecture(name: str) -> Architecture:
+@family("timm:NAME", r"timm:.*")
+def timm_architecture(text: str) -> Architecture:
     """The net with its default tag's weights and recipe (`pretrained_cfg`). Raises UsageError for unknown names."""
+    import timm
+
+    name = text.removeprefix("timm:")
     if not timm.is_model(name):
         raise UsageError(f"unknown timm model {name!r}; {suggest(name, timm.list_models())}")
     net: Any = timm.create_model(name).eval()
@@ -53,6 +54,9 @@ def _layer(name: str, net: Any) -> str | None:
 
 def _fetch(name: str, net: Any) -> str:
     """The cached copy where there is one, else the download."""
+    import huggingface_hub
+    import timm
+
     recipe = net.pretrained_cfg
     repository, url = recipe.get("hf_hub_id"), recipe.get("url")
     if not repository and not url:

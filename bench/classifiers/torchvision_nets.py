@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ import torchvision.models as models
 from torch import nn
 
 from bench.classifiers.weights import load_state, no_weights, require_host
-from bench.core.architecture import Architecture
+from bench.core.architecture import CLASSIFIERS, Architecture
 from bench.core.errors import UsageError
-from bench.core.registry import Registry
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 IMAGENET_CLASSES = tuple(models.ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
@@ -43,12 +41,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
 normalised here, by `MEANS_AND_STDS`, which equals `transform_input=True` behind ImageNet's mean and std."""
 
 MEANS_AND_STDS = {"googlenet": ((0.5,) * 3, (0.5,) * 3), "inception_v3": ((0.5,) * 3, (0.5,) * 3)}
-
-
-def register(registry: Registry[Callable[[], Architecture]]) -> None:
-    """Every name of `torchvision.models.list_models(module=torchvision.models)`."""
-    for name in models.list_models(module=models):
-        registry.add(name, partial(torchvision_architecture, name), origin=f"torchvision.models.{name}")
 
 
 def torchvision_architecture(name: str) -> Architecture:
@@ -86,3 +78,7 @@ def _fetch(name: str, weights: Any, net: nn.Module) -> str:
         raise UsageError(f"{no_weights(name)} ({type(error).__name__}: {error})") from error
     load_state(net, state, source=str(weights), name=name)
     return f"torchvision {weights} {Path(weights.url).name}"
+
+
+for _name in models.list_models(module=models):
+    CLASSIFIERS.add(_name, partial(torchvision_architecture, _name), origin=f"torchvision.models.{_name}")

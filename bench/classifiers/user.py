@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from bench.classifiers.facts import stated_by
-from bench.core.architecture import Architecture
+from bench.core.architecture import Architecture, family
 from bench.core.errors import ENDS, UsageError, foreign, reason, suggest
 from bench.core.paths import user_path
 from bench.core.source import source_digest
 from bench.core.user_code import load_file
+
+
+@family("FILE.py:NAME", r".*\.py(:.*)?")
+def named_in_file(text: str) -> Architecture:
+    """The net of a text `FILE.py:NAME`. Raises UsageError."""
+    file, colon, name = text.rpartition(":")
+    if not (colon and file.endswith(".py")):
+        raise UsageError(f"--model {text} names a file; say which of its nets, as {text}:NAME")
+    return user_architecture(Path(file), name)
 
 
 def user_architecture(file: Path, name: str) -> Architecture:
@@ -46,3 +56,12 @@ def _call(maker: Any, text: str) -> nn.Module:
     if not isinstance(net, nn.Module):
         raise UsageError(f"{text}() returned a {type(net).__name__}, not a torch.nn.Module")
     return net
+
+
+def architecture_of(net: nn.Module, name: str) -> Architecture:
+    """A net that a program has in memory, with the facts that its attributes state. Raises UsageError."""
+    net = getattr(net, "_orig_mod", net)
+    code = inspect.getsourcefile(type(net)) if type(net).__module__ != "__main__" else None
+    own = code and not {"site-packages", "dist-packages"} & set(Path(code).parts)
+    source = source_digest(Path(code)) if code and own else ""
+    return Architecture(lambda: net, origin="in memory", source=source, **stated_by(net, name))

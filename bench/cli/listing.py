@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator
 
-from bench.classifiers import DEFAULT, load_classifier
-from bench.core.architecture import CLASSIFIERS
+from bench.core.architecture import CLASSIFIERS, FAMILIES
 from bench.core.dataset import DATASETS
 from bench.core.explainer import EXPLAINERS, Explainer
 from bench.core.metric import METRICS
@@ -19,11 +18,10 @@ def listing() -> str:
 
 
 def methods() -> Iterator[str]:
-    net = load_classifier(DEFAULT)
-    yield f"methods (name, passes per image on {net.name}, source; paper; parameters)"
+    yield "methods (name, passes per image, F forward and B backward, source; paper; parameters)"
     for entry in EXPLAINERS:
         explainer = entry.value
-        cost = explainer.cost(net, **EXPLAINERS.spec(entry.name).params)
+        cost = "by network" if callable(explainer.passes) else explainer.passes
         kind = " [control]" if explainer.control else " [library double]" if explainer.double else ""
         yield f"  {entry.name:<30} {cost!s:<10} {source(explainer)}{kind}"
         yield f"      {explainer.paper}"
@@ -63,6 +61,6 @@ def tables() -> Iterator[str]:
 
 
 def classifiers() -> Iterator[str]:
-    yield "classifiers (and timm:NAME, FILE.py:NAME)"
+    yield f"classifiers (and {', '.join(entry.name for entry in FAMILIES)})"
     names = [entry.name for entry in CLASSIFIERS]
     yield from ("  " + ", ".join(names[i : i + 8]) for i in range(0, len(names), 8))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from bench.core.output import OutputName
+from bench.core.output_name import OutputName
 from bench.core.registry import Registry
 
 
@@ -57,5 +57,30 @@ def classifier(name: str, **facts: object) -> Callable[[F], F]:
         architecture = Architecture(build, origin=f"registered:{name}", **facts)  # type: ignore[arg-type]
         CLASSIFIERS.add(name, lambda: architecture, signature_of=build)
         return build
+
+    return register
+
+
+@dataclass(frozen=True)
+class Family:
+    """Networks that are too many to be listed, as `timm:NAME`."""
+
+    pattern: str
+    """Regular expression of the whole text that names one."""
+    architecture: Callable[[str], Architecture]
+    """From that text. Raises UsageError."""
+
+
+FAMILIES: Registry[Family] = Registry("family of networks")
+
+A = TypeVar("A", bound=Callable[[str], Architecture])
+
+
+def family(name: str, pattern: str) -> Callable[[A], A]:
+    """Register a function from a text that matches `pattern` to an Architecture, under the name that lists show."""
+
+    def register(architecture: A) -> A:
+        FAMILIES.add(name, Family(pattern, architecture))
+        return architecture
 
     return register

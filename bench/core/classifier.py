@@ -119,6 +119,23 @@ class Classifier:
         self.relus = _only_rectifiers(net, self._traced)
         self.module: nn.Module = TappedModule(self, self._split).eval()
 
+    def __repr__(self) -> str:
+        """What was understood of the net, in one line, for the user to check."""
+        names = ", ".join(self.classes[:4]) + (", …" if self.num_classes > 4 else "")
+        return (
+            f"{self.name}: layer {self.layer}, input {self.channels} × {self.input_size} × {self.input_size}, "
+            f"normalisation {self.normalisation}, {self.interpolation}, output {self.output.name}, "
+            f"{self.num_classes} classes ({names if self.stated_classes else 'no names stated'})"
+        )
+
+    @property
+    def normalisation(self) -> str:
+        """The normalisation in force, in words."""
+        if not self.mean.any() and (self.std == 1).all():
+            return "none stated: images enter as [0, 1]"
+        mean, std = (", ".join(f"{x:.4g}" for x in v[: self.channels].tolist()) for v in (self.mean, self.std))
+        return f"mean {mean}; std {std}"
+
     @property
     def key(self) -> tuple[str, ...]:
         """What content keys need to know besides name, weights and normalisation; nothing for most nets."""

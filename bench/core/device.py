@@ -39,7 +39,14 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1) and mallopt(M_TOP_PAD, 64 << 20))
 
 
-def check_device(text: str) -> torch.device:
+def default_device() -> str:
+    """`cuda` where there is a GPU, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_device(name: str | None) -> torch.device:
+    """The device of that name, the default one for None. Raises UsageError where it cannot be used."""
+    text = name or default_device()
     try:
         device = torch.device(text)
         torch.zeros(1, device=device).item()

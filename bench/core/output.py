@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from bench.core.errors import UsageError, suggest
+from bench.core.output_name import OUTPUTS, OutputName
 
-OutputName = Literal["logits", "probabilities", "multi-label", "binary"]
-OUTPUTS: tuple[OutputName, ...] = get_args(OutputName)
 SUM_TOLERANCE = 1e-3
 """Rows of probabilities in half precision sum to 1 up to this."""
 

@@ -163,10 +163,17 @@ def load_image(
     data = read_bytes(sample.path)
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
         raise ImageProblem("its bytes have changed since the run began")
-    image = decode(data)
+    return prepared(decode(data), pixels, size, interpolation, own_size)
+
+
+def prepared(
+    image: Image.Image, pixels: Pixels, size: int, interpolation: str, own_size: OwnSize = "as-is"
+) -> torch.Tensor:
+    """(3, size, size) float32 in [0, 1]: an RGB image resized and cropped, see `load_image`."""
     to = geometry(*image.size, pixels, size, own_size)
     resized = TF.resize(image, [to.height, to.width], InterpolationMode(interpolation))
-    return TF.to_tensor(TF.crop(resized, to.top, to.left, size, size))
+    tensor: torch.Tensor = TF.to_tensor(TF.crop(resized, to.top, to.left, size, size))
+    return tensor
 
 
 def load_mask(mask: Image.Image, pixels: Pixels, size: int, own_size: OwnSize = "as-is") -> torch.Tensor:

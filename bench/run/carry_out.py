@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ from bench.core.errors import ENDS, Skip, UsageError, foreign
 from bench.core.errors import reason as why_of
 from bench.core.files import write_atomic, write_json
 from bench.run.engine.local import LocalEngine
-from bench.run.engine.unit import Answer, Outcome, Unit
+from bench.run.engine.unit import Answer, Engine, Outcome, Unit
 from bench.run.engine.worker import Worker
 from bench.run.estimate import estimate
 from bench.run.images import Images, size_of
@@ -66,19 +68,26 @@ class Finished:
         return [f"{metric} failed for {', '.join(names)}: {why}" for (metric, why), names in sources.items()]
 
 
-def run(request: Request) -> bool:
-    """Carry out a request, print its leaderboard and write it to `request.out`; returns whether some method failed."""
-    finished = carry_out(request)
-    for name, why in failing_pools(request, finished).items():
-        finished.lost[EVERY, name] = why
-        request = replace(request, metrics=tuple(metric for metric in request.metrics if metric.name != name))
-    table = stated(leaderboard(request, finished.images, finished.store, finished.outcomes), finished.budget)
-    table = replace(table, notes=[*finished.remarks, *table.notes])
+def run(request: Request, engine: Engine | None = None) -> bool:
+    """Carry out a request, print its leaderboard and write it to `request.out`; returns whether some method failed.
+    The engine is this process alone unless another is given."""
+    finished, table = result(request, engine)
     print_and_write(finished, table)
     return finished.failed
 
 
+def result(request: Request, engine: Engine | None = None) -> tuple[Finished, Leaderboard]:
+    """A request carried out, and its leaderboard."""
+    finished = carry_out(request, engine)
+    for name, why in failing_pools(request, finished).items():
+        finished.lost[EVERY, name] = why
+        request = replace(request, metrics=tuple(metric for metric in request.metrics if metric.name != name))
+    table = stated(leaderboard(request, finished.images, finished.store, finished.outcomes), finished.budget)
+    return finished, replace(table, notes=[*finished.remarks, *table.notes])
+
+
 EVERY = "every method"
+ROWS = "rows.parquet"
 
 
 def failing_pools(request: Request, finished: Finished) -> dict[str, str]:
@@ -97,7 +106,7 @@ def failing_pools(request: Request, finished: Finished) -> dict[str, str]:
     return found
 
 
-def print_and_write(finished: Finished, table: Leaderboard) -> None:
+def print_and_write(finished: Finished, table: Leaderboard, show: bool = True) -> None:
     """Write all that belongs to a table, into the run's folder or, for a view, beside it; print it in any case."""
     request, before = finished.request, there(finished.request.out)
     rows = texts(io.StringIO(render_csv.leaderboard(table)))
@@ -107,27 +116,41 @@ def print_and_write(finished: Finished, table: Leaderboard) -> None:
     try:
         table.write(place)
         finished.images.write(place)
+        write_rows(finished, place)
         if len(timings):
             write_atomic(place / "timing.csv", lambda path: timings.to_csv(path, index=False))
-        write_json(place / "run.json", dict(table.provenance) | facts(finished.budget))
+        write_json(place / "run.json", run_facts(request, table.provenance) | facts(finished.budget))
     finally:
-        print(table.text())
-    if line := told(place, request.out, held, before):
+        if show:
+            print(table.text())
+    if show and (line := told(place, request.out, held, before)):
         print(line)
 
 
-def carry_out(request: Request) -> Finished:
+def run_facts(request: Request, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run.json` holds: where the table comes from, and the settings, which `--config run.json` reads back."""
+    return dict(provenance) | ({"config": dict(request.config)} if request.config else {})
+
+
+def write_rows(finished: Finished, folder: Path) -> None:
+    """`rows.parquet`: which stored row stands behind each method and image of the table, by content key."""
+    rows = asked_rows(finished.request, finished.images, finished.store, finished.outcomes)
+    write_atomic(folder / ROWS, lambda path: rows[["method", "image", "key"]].to_parquet(path, index=False))
+
+
+def carry_out(request: Request, engine: Engine | None = None) -> Finished:
     """Compute what is asked for and not stored yet, the timing pass included."""
     images, store = Images(request), Store(request.out)
     if request.compute and not (request.out / "run.json").exists():
-        write_json(request.out / "run.json", provenance(request, images))  # whose folder it is, also after a kill
+        facts_now = run_facts(request, provenance(request, images))
+        write_json(request.out / "run.json", facts_now)  # whose folder it is, also after a kill
     budget = error_budget(request, images, store)
     outcomes = {source.label: applicable(source, request, images) for source in request.sources}
     lost: dict[tuple[str, str], str] = {}
     active = [source for source in request.sources if outcomes[source.label].status == "ok"]
     if request.compute:
         state = State(request, images, store, outcomes, lost)
-        state.compute(active)
+        state.compute(active, engine or LocalEngine())
         active = [source for source in active if outcomes[source.label].status == "ok"]
         if request.timing:
             first = images.table.iloc[: max(request.batch, 20)]
@@ -175,21 +198,23 @@ class State:
     ended: dict[str, int] = field(default_factory=dict)
     """Label of a source that failed, to the chunk on which it did."""
 
-    def compute(self, sources: Sequence[Source]) -> None:
-        """Every unit that adds something, by the request's engine."""
+    def compute(self, sources: Sequence[Source], engine: Engine) -> None:
+        """Every unit that adds something."""
         request = self.request
         if not request.force:
             self.log_probabilities.update(self.store.rows("clean").get("log_probabilities", {}))
         stored = self.store.rows("scores").iloc[: 0 if request.force else None]
         tags = {metric.tag for metric in request.metrics}
         gaps = {s.label: missing(stored, self.keys(s, self.images.table), tags) for s in sources}
-        print(estimate(request, sources, {label: len(keys) for label, keys in gaps.items()}), flush=True)
+        if request.progress:
+            print(estimate(request, sources, {label: len(keys) for label, keys in gaps.items()}), flush=True)
         units = list(self.units(sources, gaps))
         if not units:
             return
-        engine = request.engine or LocalEngine()
         with (
-            tqdm(total=sum(map(len, gaps.values())), unit="map", dynamic_ncols=True) as bar,
+            tqdm(
+                total=sum(map(len, gaps.values())), unit="map", dynamic_ncols=True, disable=not request.progress
+            ) as bar,
             closing(engine.carry_out(request, units, self.wanted)) as answers,
         ):
             for unit, answer in answers:

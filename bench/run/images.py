@@ -33,7 +33,7 @@ class Images:
         self.request = request
         chosen = select(request.dataset, request.limit, request.seed, request.skip)
         self.samples = {sample.id: sample for sample in chosen.samples}
-        manifest = build_manifest(chosen)
+        manifest = build_manifest(chosen, request.progress)
         broken = manifest[manifest.problem != ""]
         self.left_out = len(broken)
         self._unreadable = unreadable(dict(zip(broken.id, broken.problem, strict=True)))

@@ -14,16 +14,16 @@ import torch
 
 from bench.core.device import device_name
 from bench.core.errors import UsageError, plural
+from bench.core.explainer import EXPLAINERS
 from bench.core.metric import Metric
 from bench.core.net.precision import Precision
 from bench.core.seeds import content_hash
 from bench.run.images import Images, load_items, size_of
 from bench.run.request import Request
-from bench.run.select_sources import choose_sources
 from bench.run.store import Store
 from bench.scoring.evaluate import Setting, evaluate
 from bench.scoring.scorer import Scorer
-from bench.scoring.sources import Item, Source
+from bench.scoring.sources import ExplainerSource, Item, Source
 from bench.tables.leaderboard import REFERENCE, Leaderboard
 
 IMAGES = 20
@@ -72,7 +72,7 @@ def error_budget(request: Request, images: Images, store: Store) -> Budget | Non
     net, first = request.classifier, images.table.iloc[: min(IMAGES, request.batch)]
     if not net.scoring_key:
         return None
-    (source,) = choose_sources(REFERENCE, controls=False)
+    source = ExplainerSource(EXPLAINERS.spec(REFERENCE))
     metrics = [metric for metric in request.metrics if metric.kind == "score" and not metric.judge]
     rows = [request.score_key(source, images.samples[row.id], row.digest, size_of(row)) for row in first.itertuples()]
     tags = [metric.tag for metric in metrics]
@@ -92,7 +92,8 @@ def error_budget(request: Request, images: Images, store: Store) -> Budget | Non
     if budget.exceeded:
         finer = " or take --dtype float16, which rounds finer" if net.precision.dtype == torch.bfloat16 else ""
         raise UsageError(f"the error budget is exceeded: {budget}; leave out {switches(net.precision)}{finer}")
-    print(budget, flush=True)
+    if request.progress:
+        print(budget, flush=True)
     return budget
 
 

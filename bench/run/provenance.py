@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from bench.core.classifier import Classifier
 from bench.core.device import device_name
-from bench.core.program import SCRIPT
 from bench.core.seeds import content_hash
+from bench.core.version import own_version
 from bench.run.images import Images
 from bench.run.request import Request
 from bench.scoring.judge import Judge
@@ -22,24 +20,6 @@ LIBRARIES = ("torch", "torchvision", "grad-cam", "captum", "timm", "numpy", "sci
 
 def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
-
-
-def own_version() -> str:
-    """The distribution's version, with the git commit when run from a checkout and `+` when that has been edited."""
-    try:
-        version = importlib.metadata.version("cambench")
-    except importlib.metadata.PackageNotFoundError:
-        version = "not installed"
-    if not SCRIPT.is_file():
-        return version  # installed, perhaps inside a repository of somebody else's
-    here = SCRIPT.parent
-    try:
-        git = ["git", "-C", str(here)]
-        commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        edited = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return version
-    return f"{version} ({commit.stdout.strip()}{'+' if edited.stdout.strip() else ''})"
 
 
 def root_digest(root: Path) -> str:
@@ -54,24 +34,6 @@ def judge_facts(judge: Judge | None) -> dict[str, Any]:
     return {"judge": net.name, "judge weights": net.origin, "judge weights sha256": net.digest}
 
 
-def normalisation(net: Classifier) -> str:
-    """The normalisation in force, in words."""
-    if not net.mean.any() and (net.std == 1).all():
-        return "none stated: images enter as [0, 1]"
-    mean, std = (", ".join(f"{x:.4g}" for x in values[: net.channels].tolist()) for values in (net.mean, net.std))
-    return f"mean {mean}; std {std}"
-
-
-def described(net: Classifier) -> str:
-    """What is known of a net, in one line, for the user to check."""
-    names = ", ".join(net.classes[:4]) + (", …" if net.num_classes > 4 else "")
-    return (
-        f"{net.name}: layer {net.layer}, input {net.channels} × {net.input_size} × {net.input_size}, "
-        f"normalisation {normalisation(net)}, {net.interpolation}, output {net.output.name}, "
-        f"{net.num_classes} classes ({names if net.stated_classes else 'no names stated'})"
-    )
-
-
 def provenance(request: Request, images: Images) -> dict[str, Any]:
     """Facts that stand under every table and in `run.json`."""
     net, digests = request.classifier, images.table.digest
@@ -83,7 +45,7 @@ def provenance(request: Request, images: Images) -> dict[str, Any]:
         "weights": net.origin,
         "weights sha256": net.digest,
         **({"source sha256": net.source} if net.source else {}),
-        "normalisation": normalisation(net),
+        "normalisation": net.normalisation,
         "output": net.output.name,
         **judge_facts(request.judge),
         "data": request.dataset.name,

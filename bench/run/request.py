@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
@@ -17,9 +18,6 @@ from bench.data.pixels import geometry
 from bench.scoring.evaluate import Setting
 from bench.scoring.judge import Judge
 from bench.scoring.sources import Source
-
-if TYPE_CHECKING:
-    from bench.run.engine.unit import Engine
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,10 @@ class Request:
     compute: bool = True
     """False makes the tables of what is stored and computes nothing."""
     command: str = ""
-    engine: Engine | None = None
-    """Who carries out the units of work; None for this process alone."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The settings that were asked for, as `RunConfig.from_mapping` reads them back."""
+    progress: bool = True
+    """Whether the estimate and progress bars are shown."""
     remarks: tuple[str, ...] = ()
     """What a reader of the table must know about how the command was understood; printed under it."""
 

@@ -114,7 +114,7 @@ def time_sources(
     if not items:
         return {}
     targets = choose_targets(clean, items, request.protocol.target)
-    for source in tqdm(todo, desc="timing", unit="method", dynamic_ncols=True):
+    for source in tqdm(todo, desc="timing", unit="method", dynamic_ncols=True, disable=not request.progress):
         try:
             rows = time_source(setting, source, items, targets)
             if setting.guard:

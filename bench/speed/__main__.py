@@ -2,7 +2,7 @@
 
 import sys
 
-from bench.register import register
+from bench.plugins import register
 from bench.speed.run import main
 
 if __name__ == "__main__":

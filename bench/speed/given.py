@@ -11,14 +11,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.classifiers import DEFAULT, load_classifier
-from bench.cli.main import folder
+from bench.classifiers.load import load_classifier
 from bench.core.classifier import Classifier
 from bench.core.dataset import load_dataset
 from bench.core.device import exact_arithmetic
 from bench.core.errors import UsageError
 from bench.core.net.precision import Precision
 from bench.data.pixels import load_image
+from bench.run.config import DEFAULT_MODEL
+from bench.run.folders import folder
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Choice:
     @property
     def name(self) -> str:
         """`float32-contiguous-cpu`: the folder of its results; other nets than the default add their name."""
-        others = [self.model] if self.model != DEFAULT else []
+        others = [self.model] if self.model != DEFAULT_MODEL else []
         compiled = ["compiled"] * self.compiled
         return folder(self.dtype, self.layout, *compiled, self.device.replace(":", ""), *others)
 

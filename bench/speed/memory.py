@@ -67,7 +67,7 @@ def peak_of(choice: Choice, given: Given, work: str, side: str) -> int | None:
 
 def in_child(choice: Choice, work: str, side: str, sending: object) -> None:
     """The process that is measured: loads, looks at its memory, calls once and sends the bytes."""
-    from bench.register import register
+    from bench.plugins import register
 
     register()
     answer = None

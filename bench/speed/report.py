@@ -15,7 +15,8 @@ import pandas as pd
 import torch
 
 from bench.core.files import write_atomic, write_text
-from bench.run.provenance import own_version, versions
+from bench.core.version import own_version
+from bench.run.provenance import versions
 from bench.speed.compare import Row
 from bench.speed.given import Choice, Given
 from bench.speed.goals import Verdict, judge

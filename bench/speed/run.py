@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from bench.classifiers import DEFAULT
 from bench.cli.flags import Parser, path, whole
 from bench.core.device import check_device, keep_freed_memory, synchronise
 from bench.core.errors import UsageError
 from bench.core.ranges import within
+from bench.run.config import DEFAULT_MODEL
 from bench.speed import report
 from bench.speed.compare import Row, compare
 from bench.speed.given import Choice, Given, load
@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     description = "Time our explainers and metrics beside other libraries', in turns, and write the ratios."
     parser = Parser("python -m bench.speed", description)
     add = parser.add_argument
-    add("--model", default=DEFAULT, help="a classifier's name, timm:NAME, or FILE.py:NAME")
+    add("--model", default=DEFAULT_MODEL, help="a classifier's name, timm:NAME, or FILE.py:NAME")
     add("--weights", type=path, help=".pth or .safetensors of the classifier")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, …")
     add("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="precision of both sides")

@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.core.files import write_atomic, write_text
+from bench.core.files import write_atomic
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
 from bench.tables import notes
 from bench.tables.absent import absent
 from bench.tables.content import Cell, Content, ControlWin, Line, MethodRow, Place
-from bench.tables.formats import csv as render_csv
-from bench.tables.formats import figure
-from bench.tables.formats import latex as render_latex
-from bench.tables.formats import markdown as render_markdown
+from bench.tables.format import FORMATS
 from bench.tables.formats import text as render_text
 from bench.tables.panel import Mask, Panel
 from bench.tables.ranking import ranking
@@ -34,22 +31,27 @@ REFERENCE = "grad-cam"
 class Leaderboard(Content):
     """A finished table."""
 
+    def files(self) -> dict[str, bytes]:
+        """What a results folder holds of the table, by path; the same scores give the same bytes."""
+        return {entry.name: as_bytes(entry.value(self)) for entry in FORMATS}
+
     def write(self, folder: Path) -> None:
-        """`leaderboard.csv|md|tex`, `differences.csv` and `figures/leaderboard.png`; the same scores give the same
-        bytes."""
-        texts = {
-            "leaderboard.csv": render_csv.leaderboard(self),
-            "differences.csv": render_csv.differences(self),
-            "leaderboard.md": render_markdown.leaderboard(self),
-            "leaderboard.tex": render_latex.leaderboard(self),
-        }
-        for name, text in texts.items():
-            write_text(folder / name, text)
-        write_atomic(folder / "figures" / "leaderboard.png", partial(figure.draw, self))
+        """Write every file, all or nothing each."""
+        for name, content in self.files().items():
+            write_atomic(folder / name, partial(write_bytes, content))
 
     def text(self) -> str:
         """The table for a terminal."""
         return render_text.leaderboard(self)
+
+
+def as_bytes(rendered: str | bytes) -> bytes:
+    """Text in UTF-8; halves of surrogate pairs, which file names may hold, as escapes."""
+    return rendered if isinstance(rendered, bytes) else rendered.encode("utf-8", "backslashreplace")
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def build_leaderboard(

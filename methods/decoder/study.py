@@ -6,6 +6,7 @@ One decoder is trained per trial, with one seed and one budget; all are judged o
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +15,15 @@ from pathlib import Path
 
 import pandas as pd
 
-import cambench  # noqa: F401  registers every method and metric
-from bench.classifiers import DEFAULT, load_classifier
-from bench.cli import main as cli
+from bench.api.start import request_and_engine
+from bench.classifiers.load import load_classifier
 from bench.cli.flags import Parser, path, whole
+from bench.cli.parser import parse
 from bench.core.errors import UsageError
 from bench.core.files import write_atomic
 from bench.core.ranges import at_least
+from bench.run.carry_out import run
+from bench.run.config import DEFAULT_MODEL
 from bench.tables.formats import markdown as render_markdown
 from methods.decoder import checkpoint, train
 from methods.decoder.training import pictures
@@ -67,7 +70,7 @@ REGULARISERS = (
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser("python -m methods.decoder.study", __doc__)
     add = parser.add_argument
-    add("--model", default=DEFAULT, help="the classifier that is explained")
+    add("--model", default=DEFAULT_MODEL, help="the classifier that is explained")
     add("--train", type=path, required=True, help="folder of the images to train on")
     add("--val", type=path, required=True, help="folder of an ImageNet validation set with boxes, to judge on")
     add("--train-limit", type=whole(at_least(1)), default=300, help="train on so many images")
@@ -103,12 +106,12 @@ def learn(trial: Trial, args: argparse.Namespace) -> Path:
 def judge(files: Sequence[Path], args: argparse.Namespace) -> pd.DataFrame:
     """The leaderboard of these decoders and Grad-CAM. Raises UsageError."""
     specs = ["grad-cam", *(spec(file) for file in files)]
-    status = cli.main([
-        "--model", args.model, "--data", "imagenet", "--data-root", str(args.val), "--limit", str(args.limit),
-        "--protocol", args.protocol, "--methods", ",".join(specs), "--no-controls",
-        "--metrics", args.metrics, "--out", str(args.out / "judged"), *args.judging.split(),
-    ])  # fmt: skip
-    if status:
+    _, further = parse(args.judging.split())
+    config = dataclasses.replace(
+        further, model=args.model, data="imagenet", data_root=args.val, limit=args.limit, protocol=args.protocol,
+        methods=",".join(specs), controls=False, metrics=args.metrics, out=args.out / "judged",
+    )  # fmt: skip
+    if run(*request_and_engine(config, "")):
         raise UsageError("the decoders could not be judged; see above")
     return pd.read_csv(args.out / "judged" / "leaderboard.csv").set_index("method")
 

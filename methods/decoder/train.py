@@ -14,10 +14,10 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from bench.classifiers import DEFAULT, load_classifier
+from bench.classifiers.load import load_classifier
 from bench.cli.flags import Parser, path, real, whole
 from bench.core.classifier import Classifier, state_digest
-from bench.core.dataset import Dataset
+from bench.core.dataset import Dataset, load_dataset
 from bench.core.device import device_name, prepare_process
 from bench.core.errors import UsageError
 from bench.core.files import write_atomic
@@ -25,8 +25,10 @@ from bench.core.program import command
 from bench.core.ranges import above, at_least, within
 from bench.core.seeds import content_hash, forked_rng, seed_for
 from bench.core.spec import split_list
-from bench.data import PrecomputedMaps, load_dataset, select
 from bench.data.labels import match_labels
+from bench.data.maps import PrecomputedMaps
+from bench.data.selection import select
+from bench.run.config import DEFAULT_MODEL
 from methods.decoder import checkpoint
 from methods.decoder.architecture import Decoder, DecoderConfig
 from methods.decoder.backgrounds import BACKGROUNDS
@@ -56,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         f"losses: {listed(LOSSES)}; regularisers: {listed(REGULARISERS)}",
     )
     add, flag = parser.add_argument, argparse.BooleanOptionalAction
-    add("--model", default=DEFAULT, help="a classifier's name, timm:NAME, or FILE.py:NAME")
+    add("--model", default=DEFAULT_MODEL, help="a classifier's name, timm:NAME, or FILE.py:NAME")
     add("--weights", type=path, help=".pth or .safetensors of the classifier")
     add("--layer", help="target layer (default: the papers')")
     add("--data", default="folder", help="data set")

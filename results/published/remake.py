@@ -22,7 +22,7 @@ from bench.core.errors import UsageError
 from bench.core.files import write_json
 from bench.core.metric import METRICS, Metric
 from bench.core.protocols import protocol
-from bench.run.provenance import own_version
+from bench.core.version import own_version
 from bench.tables.accuracy import Accuracy
 from bench.tables.leaderboard import Leaderboard, MethodRow, build_leaderboard
 

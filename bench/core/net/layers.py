@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import VisionTransformer
 
 from bench.core.errors import UsageError, suggest
 
@@ -86,7 +86,7 @@ def stated_prefix(net: nn.Module) -> int | None:
         count = getattr(module, "num_prefix_tokens", None)
         if isinstance(count, int):
             return count
-        if isinstance(module, VisionTransformer):
+        if is_vision_transformer(module):
             return 1
     return None
 
@@ -161,3 +161,9 @@ class Layout:
         prefix, grid = output[:, : self.prefix], output[:, self.prefix :]
         maps = tap(grid.transpose(1, 2).unflatten(2, (self.side, self.side)))
         return torch.cat([prefix, maps.flatten(2).transpose(1, 2)], 1)
+
+
+def is_vision_transformer(module: nn.Module) -> bool:
+    """Whether it is torchvision's VisionTransformer; torchvision is not imported to know that it is not."""
+    library = sys.modules.get("torchvision.models.vision_transformer")
+    return library is not None and isinstance(module, library.VisionTransformer)

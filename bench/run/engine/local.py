@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-from bench.run.engine.unit import Answer, Unit, Wanted
+from bench.run.engine.registry import Rebuild, engine
+from bench.run.engine.unit import Answer, Engine, Unit, Wanted
 from bench.run.engine.worker import Worker
 from bench.run.request import Request
 
@@ -20,3 +21,9 @@ class LocalEngine:
             for unit in units:
                 if wanted(unit):
                     yield unit, worker.carry_out(unit)
+
+
+@engine("local")
+def local(address: str, rebuild: Rebuild) -> Engine:
+    """This process; there is no address and nothing to rebuild."""
+    return LocalEngine()

@@ -1,1 +1,5 @@
-"""Formats of the leaderboard, each in a file of its own."""
+"""Formats of the leaderboard, each in a file of its own; importing this package registers them all."""
+
+from bench.core.discover import import_modules
+
+import_modules(__name__, __path__)

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 
 from bench.tables.content import Cell, Content, Difference, Line
+from bench.tables.format import table_format
 
 
+@table_format("leaderboard.csv")
 def leaderboard(content: Content) -> str:
     """`method`, per metric NAME, NAME_low, NAME_high, NAME_n (and NAME_right, NAME_wrong), then time, status and rank;
     `not_ranked` says why a method has none."""
@@ -23,6 +25,7 @@ def leaderboard(content: Content) -> str:
     return table(header, (record(line, names, split) for line in content.lines + content.unscored))
 
 
+@table_format("differences.csv")
 def differences(content: Content) -> str:
     """Every method minus the reference row, in the table's units."""
     return table([field.name for field in fields(Difference)], (astuple(found) for found in content.differences))

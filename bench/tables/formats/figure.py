@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 from pathlib import Path
+from typing import BinaryIO
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from bench.core.metric import Metric
 from bench.tables.content import Cell, Content, Line, number
+from bench.tables.format import table_format
 from bench.tables.panel import FEWEST
 
 INK, PALE, BEST, RULE, BAND = "#1f2d3d", "#7f8b98", "#c8510a", "#d5dae0", "#f5f7f9"
@@ -22,7 +25,15 @@ GAP = 0.7  # rows between methods and controls
 SMALL = 0.8  # a letter of a heading to a letter of a name
 
 
-def draw(content: Content, path: Path) -> None:
+@table_format("figures/leaderboard.png")
+def png(content: Content) -> bytes:
+    """The picture as a PNG file."""
+    buffer = io.BytesIO()
+    draw(content, buffer)
+    return buffer.getvalue()
+
+
+def draw(content: Content, file: Path | BinaryIO) -> None:
     """A panel per metric, a line per method: dot, interval and value; confidence set in colour, controls in grey."""
     lines, heights, headings = content.lines, list[float](), dict[float, str]()
     for i, (heading, part) in enumerate(content.groups):
@@ -54,7 +65,7 @@ def draw(content: Content, path: Path) -> None:
                 axes.annotate(text, (0, place), (-8, 0), axes.get_yaxis_transform(), "offset points", ha="right",
                               va="center", size=8.5, color=PALE, annotation_clip=False)  # fmt: skip
     legend(figure, content, width, height)
-    figure.savefig(path, format="png", metadata={"Software": None})
+    figure.savefig(file, format="png", metadata={"Software": None})
 
 
 def prepare(axes: Axes, heights: list[float], rows: float) -> None:

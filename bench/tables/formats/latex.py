@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.tables.content import Cell, Content, Line
+from bench.tables.format import table_format
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -16,6 +17,7 @@ SPECIAL = {
 }  # fmt: skip
 
 
+@table_format("leaderboard.tex")
 def leaderboard(content: Content) -> str:
     """A `table*` environment: caption, booktabs rules, controls under a rule of their own, notes in small print."""
     columns = "l" + "r" * (len(content.header) - 1)

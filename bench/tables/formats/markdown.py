@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from bench.core.metric import Metric
 from bench.tables.content import Cell, Content, Difference, Line, number, p_value, signed
+from bench.tables.format import table_format
 
 
+@table_format("leaderboard.md")
 def leaderboard(content: Content) -> str:
     """Table, what was not scored, notes, differences, split by right and wrong, provenance."""
     parts = [f"# {escape(content.title)}", *ranking(content), *bullets("Not scored", unscored(content))]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import textwrap
 
 from bench.tables.content import Cell, Content, Line
+from bench.tables.format import table_format
 
 
+@table_format("leaderboard.txt")
 def leaderboard(content: Content) -> str:
     """Aligned columns, `*` after what is bold elsewhere, then the notes and where the table comes from."""
     starred = any(cell.best for line in content.methods for cell in line.cells.values())

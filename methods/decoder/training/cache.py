@@ -21,7 +21,7 @@ from tqdm import tqdm
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.seeds import content_hash
-from bench.data import ImageProblem
+from bench.data.pixels import ImageProblem
 from methods.decoder.architecture import DecoderConfig, Reading
 from methods.decoder.reading import read, row_weights, takes_gradient
 from methods.decoder.training.photographs import Batch, Photographs, pixels_of

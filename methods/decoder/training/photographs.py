@@ -17,7 +17,8 @@ from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset, Sample
 from bench.core.errors import UsageError
 from bench.core.seeds import content_hash, forked_rng, seed_for
-from bench.data import ImageProblem, PrecomputedMaps, load_image, open_image
+from bench.data.maps import PrecomputedMaps
+from bench.data.pixels import ImageProblem, load_image, open_image
 from methods.decoder.architecture import min_max
 
 log = logging.getLogger(__name__)

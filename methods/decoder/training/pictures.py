@@ -12,7 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench.core.classifier import Classifier
-from bench.data import load_dataset, load_image
+from bench.core.dataset import load_dataset
+from bench.data.pixels import load_image
 from methods.decoder.architecture import Decoder, min_max
 from methods.decoder.reading import read
 from methods.decoder.training.progress import Row

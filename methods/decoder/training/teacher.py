@@ -17,7 +17,7 @@ from bench.core.explainer import EXPLAINERS, Explainer
 from bench.core.files import write_atomic
 from bench.core.seeds import forked_rng, seed_for
 from bench.core.spec import Spec
-from bench.data import PrecomputedMaps
+from bench.data.maps import PrecomputedMaps
 from methods.decoder.training.cache import Cache
 from methods.decoder.training.photographs import Batch, Photographs, pixels_of
 

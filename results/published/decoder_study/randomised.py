@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from bench.classifiers.lite import lite_architecture
-from bench.data import load_dataset, load_image
+from bench.core.dataset import load_dataset
+from bench.data.pixels import load_image
 
 FACTS = {
     "layer": "bn2",

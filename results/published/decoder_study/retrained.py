@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 import methods  # noqa: F401
-from bench.classifiers import load_classifier
+from bench.classifiers.load import load_classifier
+from bench.core.dataset import load_dataset
 from bench.core.explainer import EXPLAINERS
-from bench.data import load_dataset, load_image
+from bench.data.pixels import load_image
 from bench.scoring.normalise import normalise
 from bench.tables.statistics import mean_interval
 from metrics.randomisation import rank_correlation

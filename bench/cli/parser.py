@@ -1,0 +1,110 @@
+"""The flags of the command line, and the configuration that they state. Nothing here imports torch: help is instant."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from bench.cli.flags import Parser, path
+from bench.core.output_name import OUTPUTS
+from bench.core.program import program
+from bench.run.config import DEFAULT_MODEL, RunConfig, read_config
+
+DEFAULT = RunConfig()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser. Flags that are not given leave no attribute, so that `--config` and defaults show through."""
+    parser = Parser(program(), "Rank explainers of an image classifier under one protocol.")
+    add = parser.add_argument
+    add("--list", action="store_true", help="print methods, metrics, classifiers, data sets and protocols, and stop")
+    add("--version", action="store_true", help="print the version, and stop")
+    add("--config", type=path, metavar="FILE", help="YAML, TOML or JSON with the flags' names and values, or the "
+        "run.json of a results folder; flags override it")  # fmt: skip
+    add("--table", metavar="NAME", help="a paper's table beside ours: see --list; --model, --methods, --metrics select")
+    add("-v", "--verbose", action="store_true", help="show tracebacks of failing methods")
+    group = parser.add_argument_group("network")
+    setting(group, "--model", f"a name of --list, timm:NAME, or FILE.py:NAME (default: {DEFAULT_MODEL})")
+    setting(group, "--weights", ".pth or .safetensors; repeatable", action="append", metavar="[MODEL=]FILE")
+    setting(group, "--layer", "target layer, a module path such as layer4.2 (default: the papers')")
+    setting(group, "--mean", "mean colour, in [0, 1], by which the network's images are normalised (default: the "
+            "network's own facts; else 0: images enter as they are)", type=floats, metavar="R,G,B")  # fmt: skip
+    setting(group, "--std", "standard deviation, likewise", type=floats, metavar="R,G,B")
+    setting(group, "--input-size", "side of the network's input in pixels", type=int, metavar="S")
+    setting(group, "--classes", "names of the network's classes, one per line in the order of its outputs, or JSON",
+            type=path, metavar="FILE")  # fmt: skip
+    setting(group, "--output", f"what the network's numbers are: {', '.join(OUTPUTS)} (default: logits)",
+            metavar="MEANING")  # fmt: skip
+    setting(group, "--judge", "network that scores the same derived images too, in columns of its own", metavar="MODEL")
+    setting(group, "--judged", "metrics that the judge scores")
+    group = parser.add_argument_group("rows and columns")
+    setting(group, "--methods", "names or specs such as 'grad-cam,opti-cam(steps=100)'; all; all,library")
+    setting(group, "--no-controls", "leave out the sanity controls", action="store_false", dest="controls")
+    setting(group, "--maps", "precomputed maps ID.npy, as a row; repeatable", action="append", type=path, metavar="DIR")
+    setting(group, "--metrics", "comma-separated names; T is the timing pass (default: AD,AG,AI,I,D,T, with boxes "
+            "AD,AG,AI,I,D,EP,F1,LE,T)")  # fmt: skip
+    setting(group, "--plugin", "registers further explainers, metrics, …; repeatable", action="append",
+            metavar="FILE.py")  # fmt: skip
+    group = parser.add_argument_group("images and protocol")
+    setting(group, "--data", "data set: see --list (default: samples; with --table the paper's)")
+    setting(group, "--data-root", "folder of the data set", type=path)
+    setting(group, "--boxes", "CSV (or folder) with object boxes, for data sets that do not bring their own", type=path)
+    setting(group, "--limit", "use so many images; smaller limits are subsets of larger ones", type=int, metavar="N")
+    setting(group, "--skip", "leave out the N images that --limit N would take", type=int, metavar="N")
+    setting(group, "--protocol", "protocol, with changed fields as in clean+target=true (default: quick for samples, "
+            "grid for grid, else clean)")  # fmt: skip
+    setting(group, "--target", "explained class: true, predicted, least, or a class (name or index); overrides the "
+            "protocol's")  # fmt: skip
+    setting(group, "--seed", "seed of everything random", type=int)
+    group = parser.add_argument_group("how it is computed")
+    setting(group, "--device", "cpu, cuda, cuda:1, … (default: cuda where there is a GPU, else cpu)")
+    setting(group, "--batch-size", "images per chunk and per forward, fixed for the run; auto measures at its start "
+            "which size is fastest", type=batch_size, metavar="N")  # fmt: skip
+    setting(group, "--dtype", "of the scoring forwards (maps stay in float32); refused where a metric's mean over the "
+            "first images moves by over 1 point", choices=("float32", "bfloat16", "float16"))  # fmt: skip
+    setting(group, "--channels-last", "memory layout of the scoring forwards; at most 0.01 points", action="store_true")
+    setting(group, "--compile", "torch.compile for the scoring forwards; at most 0.01 points", action="store_true")
+    setting(group, "--engine", "who computes: local, this process, or ray, a Ray cluster")
+    setting(group, "--ray-address", "auto, HOST:PORT, or local to start Ray on this machine alone")
+    group = parser.add_argument_group("results")
+    setting(group, "--out", "results folder (default: results/MODEL[-LAYER]-DATA[-ROOT]-PROTOCOL, the layer where it "
+            "is not the usual one, the name of --data-root for --data folder)", type=path)  # fmt: skip
+    setting(group, "--force", "compute again what is stored", action="store_true")
+    setting(group, "--stored", "tables of what is stored already; compute nothing. A table never replaces a fuller "
+            "one: it is written to OUT/views/ then", action="store_true")  # fmt: skip
+    return parser
+
+
+def setting(group: Any, flag: str, text: str, **options: Any) -> None:
+    """Add the flag of a field of RunConfig, with the field's default in its help where it has a plain one."""
+    default = getattr(DEFAULT, options.get("dest", flag.removeprefix("--").replace("-", "_")))
+    plain = isinstance(default, str | int) and not isinstance(default, bool)
+    shown = f" (default: {default})" if plain and "(default:" not in text else ""
+    group.add_argument(flag, help=text + shown, default=argparse.SUPPRESS, **options)
+
+
+def floats(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+def batch_size(text: str) -> int | str:
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor auto") from None
+
+
+def configuration(args: argparse.Namespace) -> RunConfig:
+    """What the flags state, over what `--config` states. Raises UsageError."""
+    names = {field.name for field in dataclasses.fields(RunConfig)}
+    flags = {name: value for name, value in vars(args).items() if name in names}
+    repeated = {name: tuple(value) for name, value in flags.items() if isinstance(value, list)}
+    return RunConfig(**{**(read_config(args.config) if args.config else {}), **flags, **repeated})
+
+
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, RunConfig]:
+    """The flags that are no settings of a run, and the settings."""
+    args = build_parser().parse_args(argv)
+    return args, configuration(args)

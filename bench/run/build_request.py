@@ -1,0 +1,252 @@
+"""From a configuration to a request: everything that it names, found and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.classifiers.facts import read_classes
+from bench.classifiers.load import load_classifier
+from bench.core.architecture import CLASSIFIERS
+from bench.core.classifier import Classifier
+from bench.core.dataset import Dataset, load_dataset
+from bench.core.device import check_device
+from bench.core.errors import UsageError, plural, suggest
+from bench.core.metric import METRICS, Metric
+from bench.core.net.precision import Precision
+from bench.core.protocols import Protocol, protocol
+from bench.core.ranges import within
+from bench.core.spec import split_list
+from bench.data.labels import Names, match_labels, same_classes
+from bench.run.batch_size import find_batch
+from bench.run.config import DEFAULT_MODEL, RunConfig
+from bench.run.folders import default_out
+from bench.run.request import Request
+from bench.run.select_sources import choose_sources
+from bench.scoring.judge import Judge
+from bench.scoring.sources import Source
+
+log = logging.getLogger(__name__)
+
+CROP_ROUNDING = 0.005
+"""Recipes round the resized side to pixels: 299 of 342 is meant as 224 of 256."""
+DEFAULT_METRICS = "AD,AG,AI,I,D,T"
+WITH_BOXES = "AD,AG,AI,I,D,EP,F1,LE,T"
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What a program has in memory already, and a configuration cannot name."""
+
+    classifier: Classifier | None = None
+    dataset: Dataset | None = None
+    sources: tuple[Source, ...] = ()
+    """Rows besides those of `methods`."""
+
+
+def check_names(config: RunConfig) -> None:
+    """Raises UsageError for a misspelt protocol, metric or method, before anything is loaded."""
+    protocol(config.protocol or "clean")
+    if config.metrics is not None:
+        resolve_metrics(config.metrics)
+    if config.methods:
+        choose_sources(config.methods, maps=config.maps)
+
+
+def build_request(config: RunConfig, command: str = "", given: Given | None = None, progress: bool = True) -> Request:
+    """Everything the configuration names, found and checked. Raises UsageError at the first thing that is missing."""
+    given = given or Given()
+    check_names(config)
+    dataset = given.dataset or load_dataset(config.data or "samples", config.data_root, config.boxes)
+    classifier = given.classifier or named_classifier(config)
+    if dataset.compose:
+        composed, classifier = dataset.compose(classifier)
+        dataset = dataclasses.replace(composed, name=dataset.name)
+    dataset = match_labels(dataset, classifier)
+    classifier = classifier.at(Precision(getattr(torch, config.dtype), config.channels_last, config.compile))
+    default = dataset.metrics or (WITH_BOXES if dataset.has("boxes") else DEFAULT_METRICS)
+    metrics, timing = resolve_metrics(default if config.metrics is None else config.metrics, dataset)
+    judge = load_judge(config, classifier)
+    if judge:
+        judged = resolve_metrics(config.judged, dataset)[0]
+        if not judged:
+            raise UsageError(
+                f"--judged {config.judged} names no metric that a judge can score; write AD, AG, AI, I or D"
+            )
+        metrics += tuple(judge.metric(metric) for metric in judged)
+    chosen = resolve_protocol(config, dataset, classifier)
+    check_labels(dataset, classifier, chosen)
+    remarks = [*dataset.remarks, *preparation(classifier, chosen)]
+    for remark in remarks:
+        log.warning("%s", remark)
+    return Request(
+        classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics,
+        sources=all_sources(config, chosen, given.sources),
+        out=config.out or default_out(classifier, dataset, chosen), limit=config.limit, skip=config.skip, judge=judge,
+        seed=config.seed, batch=batch_size(config, classifier, len(dataset.samples)), timing=timing, force=config.force,
+        compute=not config.stored, command=command, config=config.as_mapping(), remarks=tuple(remarks),
+        progress=progress,
+    )  # fmt: skip
+
+
+def named_classifier(config: RunConfig) -> Classifier:
+    """The classifier that the configuration names; of one that is in no list it is printed what was understood."""
+    model = config.model or DEFAULT_MODEL
+    own = [text for text in config.weights if model == config.judge or split_weights(text)[0] != config.judge]
+    classifier = load_classifier(
+        model, layer=config.layer, weights=weights_for(model, own), device=check_device(config.device),
+        facts=stated_facts(config),
+    )  # fmt: skip
+    if model not in CLASSIFIERS:
+        print(classifier, flush=True)
+    return classifier
+
+
+def stated_facts(config: RunConfig) -> dict[str, Any]:
+    """What the configuration says of the network."""
+    facts = {"mean": config.mean, "std": config.std, "input_size": config.input_size, "output": config.output,
+             "classes": read_classes(config.classes) if config.classes else None}  # fmt: skip
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def batch_size(config: RunConfig, classifier: Classifier, images: int) -> int:
+    if config.batch_size == "auto":
+        return find_batch(classifier, min(images, config.limit or images))
+    return config.batch_size
+
+
+def all_sources(config: RunConfig, chosen: Protocol, given: Sequence[Source]) -> tuple[Source, ...]:
+    if not config.methods and not config.maps:
+        named = choose_sources("controls", controls=True) if config.controls else ()
+    else:
+        named = choose_sources(config.methods, protocol=chosen, controls=config.controls, maps=config.maps)
+    taken = {source.label for source in named}
+    if clash := [source.label for source in given if source.label in taken]:
+        raise UsageError(f"the name {clash[0]!r} is taken by a registered method; rename the function")
+    return tuple(sorted([*given, *named], key=lambda source: source.control))
+
+
+def resolve_protocol(config: RunConfig, dataset: Dataset, classifier: Classifier) -> Protocol:
+    chosen = protocol(config.protocol or dataset.protocol)
+    if config.target:
+        chosen = chosen.with_fields(target=target_class(config.target, dataset, classifier))
+    if chosen.target.isdecimal() and int(chosen.target) >= classifier.num_classes:
+        raise unknown_class(chosen.target, classifier, classifier.classes)
+    within(1, classifier.input_size**2).check(
+        f"protocol field steps, for the pixels of {classifier.name},", chosen.steps
+    )
+    return chosen
+
+
+def unknown_class(text: str, classifier: Classifier, names: Sequence[str]) -> UsageError:
+    near = suggest(text.lower(), [name.lower() for name in names])
+    return UsageError(f"--target {text!r} is no class of {classifier.name} (0 … {classifier.num_classes - 1}); {near}")
+
+
+def target_class(text: str, dataset: Dataset, classifier: Classifier) -> str:
+    """`true`, `predicted`, `least` or the index of a class given by index, name, synset or first synonym; the names are
+    the network's or, where it states none, the data set's, once labels are matched."""
+    if text in ("true", "predicted", "least"):
+        return text
+    named = dataset.classes and len(dataset.classes) == classifier.num_classes and not classifier.stated_classes
+    names = Names(dataset.classes if named and dataset.classes else classifier.classes)
+    found = names.find(text)
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        choice = " and ".join(f"{index} ({names.names[index]})" for index in found)
+        raise UsageError(f"--target {text} names {len(found)} classes of {classifier.name}: {choice}; give the index")
+    if text.isdecimal() and int(text) < classifier.num_classes:
+        return text
+    raise unknown_class(text, classifier, names.names)
+
+
+def resolve_metrics(text: str, dataset: Dataset | None = None) -> tuple[tuple[Metric, ...], bool]:
+    """The metrics in the order given, and whether the timing pass is wanted.
+
+    Raises UsageError for one that needs boxes or masks which no image of the data set has.
+    """
+    names = list(dict.fromkeys(split_list(text)))
+    if not names:
+        raise UsageError(f"--metrics is empty; {suggest('', [entry.name for entry in METRICS])}")
+    metrics = tuple(METRICS[name].value for name in names if name != "T")
+    for metric in metrics:
+        if dataset and metric.needs and not dataset.has(metric.needs):
+            raise UsageError(
+                f"{metric.name} needs object {metric.needs}, and {dataset.name} has none"
+                + ("; name a CSV or a folder of VOC files with --boxes" if metric.needs == "boxes" else "")
+            )
+    return metrics, "T" in names
+
+
+def split_weights(text: str) -> tuple[str, Path]:
+    """`--weights [MODEL=]FILE` as the model, "" for none, and the file. Names of both may hold "=": what exists as a
+    file wins, the whole text first."""
+    parts = [("", text), *((text[:i], text[i + 1 :]) for i, letter in enumerate(text) if letter == "=")]
+    exist = ((name, file) for name, file in parts if exists(Path(file).expanduser()))
+    name, file = next(exist, parts[min(1, len(parts) - 1)])
+    return name, Path(file).expanduser()
+
+
+def exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long a name, or none that a file system knows
+        return False
+
+
+def weights_for(model: str, given: Sequence[str]) -> Path | None:
+    """The file that `--weights [MODEL=]FILE` names for this model."""
+    chosen = None
+    for text in given:
+        name, file = split_weights(text)
+        if name in ("", model):
+            chosen = file
+    if given and chosen is None:
+        raise UsageError(f"--weights {' '.join(given)} names no file for {model}; write --weights {model}=FILE")
+    return chosen
+
+
+def load_judge(config: RunConfig, classifier: Classifier) -> Judge | None:
+    """The network of --judge, with weights that --weights gives to its name alone."""
+    if config.judge is None:
+        return None
+    own = [text for text in config.weights if split_weights(text)[0] == config.judge]
+    net = load_classifier(config.judge, weights=weights_for(config.judge, own), device=classifier.device)
+    if not same_classes(net, classifier):
+        raise UsageError(
+            f"judge {net.name} names its classes otherwise than {classifier.name}, {net.classes[0]} first and not "
+            f"{classifier.classes[0]}; name another with --judge"
+        )
+    return Judge(net, classifier)
+
+
+def preparation(classifier: Classifier, chosen: Protocol) -> list[str]:
+    """A remark where the network's own recipe resizes and crops otherwise than the protocol does."""
+    ways = {"resize-crop": 224 / 256, "fit-crop": 1.0, "squash": None}
+    used, own = ways[chosen.pixels], classifier.crop_pct
+    if own is None or (used is not None and abs(used - own) < CROP_ROUNDING):
+        return []
+    shown = "squashed" if used is None else f"resized with crop {used:.3g}"
+    return [f"{shown}, {classifier.interpolation}; this network's own recipe is crop {own:.3g}"]
+
+
+def check_labels(dataset: Dataset, classifier: Classifier, chosen: Protocol) -> None:
+    """Refuse labels that the classifier does not know, and a protocol that needs labels where there are none."""
+    labels = [sample.label for sample in dataset.samples if sample.label is not None]
+    if labels and max(labels) >= classifier.num_classes:
+        raise UsageError(
+            f"{dataset.name} has labels up to {max(labels)}, but {classifier.name} knows {classifier.num_classes} "
+            "classes; use a net of this data set's classes"
+        )
+    if chosen.target == "true" and len(labels) < len(dataset.samples):
+        raise UsageError(
+            f"protocol {chosen.name} explains the true class, but {dataset.name} has "
+            f"{plural(len(dataset.samples) - len(labels), 'image')} without a label"
+            f"{''.join(f' ({remark})' for remark in dataset.remarks if 'label' in remark)}; add --target predicted"
+        )
