@@ -89,4 +89,5 @@ def eigen_cam(classifier: Classifier, images: Tensor, targets: Tensor, *, centre
 def _uncentred(maps: Tensor) -> Tensor:
     """(B, h, w) projections of maps (B, K, h, w) on their first right singular vector."""
     rows = maps.flatten(2).mT
-    return (rows @ torch.linalg.svd(rows, full_matrices=False).Vh[:, :1].mT).view_as(maps[:, 0])
+    result: Tensor = (rows @ torch.linalg.svd(rows, full_matrices=False).Vh[:, :1].mT).view_as(maps[:, 0])
+    return result

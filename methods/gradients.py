@@ -53,7 +53,10 @@ def integrated_gradients(
     method = IntegratedGradients(classifier.module)
 
     def run(image: Tensor, target: Tensor) -> Tensor:
-        return method.attribute(image, 0, target, n_steps=steps, method="gausslegendre", internal_batch_size=CHUNK)
+        result: Tensor = method.attribute(
+            image, 0, target, n_steps=steps, method="gausslegendre", internal_batch_size=CHUNK
+        )
+        return result
 
     return attribute_singly(classifier, images, targets, run).mean(1)
 
@@ -80,8 +83,16 @@ def smoothgrad(
 
     def run(image: Tensor, target: Tensor) -> Tensor:
         deviation = sigma * (image.max() - image.min()).item()
-        return method.attribute(image, nt_type="smoothgrad", nt_samples=samples, stdevs=deviation,
-                                nt_samples_batch_size=min(samples, CHUNK), target=target, abs=False)  # fmt: skip
+        result: Tensor = method.attribute(
+            image,
+            nt_type="smoothgrad",
+            nt_samples=samples,
+            stdevs=deviation,
+            nt_samples_batch_size=min(samples, CHUNK),
+            target=target,
+            abs=False,
+        )
+        return result
 
     maps = []
     for (image, target), seed in zip(one_by_one(images, targets), seeds.tolist(), strict=True):

@@ -44,8 +44,10 @@ def occlusion(
 
     @torch.no_grad()
     def run(images: Tensor, targets: Tensor) -> Tensor:
-        return method.attribute(images.detach(), (3, side, side), (3, step, step), 0, targets,
-                                perturbations_per_eval=CHUNK // len(images))  # fmt: skip
+        result: Tensor = method.attribute(
+            images.detach(), (3, side, side), (3, step, step), 0, targets, perturbations_per_eval=CHUNK // len(images)
+        )
+        return result
 
     parts = zip(images.split(CHUNK // 2), targets.split(CHUNK // 2), strict=True)
     return torch.cat([attribute(classifier, *part, run) for part in parts])[:, 0]

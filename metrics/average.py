@@ -26,11 +26,11 @@ def one_image(protocol: Protocol) -> int:
 
 def log_probabilities(scores: Scores) -> tuple[float, float]:
     """(log p, log o): of the explained class for the image and for the masked image, float64."""
-    return float(scores.clean[scores.target]), float(scores.probed[0, scores.target])
+    return float(scores.untouched[scores.target]), float(scores.derived[0, scores.target])
 
 
 @metric("AD", kind="score", better="lower", title="Average Drop", paper=CHATTOPADHYAY,
-        probe=masked_image, probes=one_image, by_correctness=True, bounds=(0, 1))  # fmt: skip
+        derive=masked_image, n_derived=one_image, by_correctness=True, bounds=(0, 1))  # fmt: skip
 def average_drop(scores: Scores) -> float:
     """max(0, p − o) / p, in [0, 1]; computed as max(0, 1 − exp(log o − log p)), so exact at p near 0. NaN for p = 0,
     from which nothing can drop."""
@@ -41,7 +41,7 @@ def average_drop(scores: Scores) -> float:
 
 
 @metric("AG", kind="score", better="higher", title="Average Gain", paper=ZHANG,
-        probe=masked_image, probes=one_image, by_correctness=True, bounds=(0, 1))  # fmt: skip
+        derive=masked_image, n_derived=one_image, by_correctness=True, bounds=(0, 1))  # fmt: skip
 def average_gain(scores: Scores) -> float:
     """max(0, o − p) / (1 − p), in [0, 1]; 0 when p = 1, where nothing can be gained."""
     log_p, log_o = log_probabilities(scores)
@@ -50,7 +50,7 @@ def average_gain(scores: Scores) -> float:
 
 
 @metric("AI", kind="score", better="higher", title="Average Increase", paper=CHATTOPADHYAY,
-        probe=masked_image, probes=one_image, by_correctness=True, rate=True)  # fmt: skip
+        derive=masked_image, n_derived=one_image, by_correctness=True, rate=True)  # fmt: skip
 def average_increase(scores: Scores) -> float:
     """1[o > p], strict, decided on float64 log-probabilities."""
     log_p, log_o = log_probabilities(scores)

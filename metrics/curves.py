@@ -54,17 +54,17 @@ def area(log_probabilities: Sequence[torch.Tensor], target: int) -> Value:
     return Value(float(torch.trapezoid(curve, dx=1 / (len(curve) - 1))), curve)
 
 
-@metric("I", kind="score", better="higher", title="Insertion", paper=RISE, probe=insertion_steps, probes=inner_points,
-        end=start, bounds=(0, 1))  # fmt: skip
+@metric("I", kind="score", better="higher", title="Insertion", paper=RISE, derive=insertion_steps,
+        n_derived=inner_points, whole_fill=start, bounds=(0, 1))  # fmt: skip
 def insertion(scores: Scores) -> Value:
     """Area under p(class) while the image's pixels are put into the start image, most important first."""
-    assert scores.end is not None
-    return area([scores.end[None], scores.probed, scores.clean[None]], scores.target)
+    assert scores.filled is not None
+    return area([scores.filled[None], scores.derived, scores.untouched[None]], scores.target)
 
 
-@metric("D", kind="score", better="lower", title="Deletion", paper=RISE, probe=deletion_steps, probes=inner_points,
-        end=end, bounds=(0, 1))  # fmt: skip
+@metric("D", kind="score", better="lower", title="Deletion", paper=RISE, derive=deletion_steps, n_derived=inner_points,
+        whole_fill=end, bounds=(0, 1))  # fmt: skip
 def deletion(scores: Scores) -> Value:
     """Area under p(class) while the image's pixels are taken away, most important first."""
-    assert scores.end is not None
-    return area([scores.clean[None], scores.probed, scores.end[None]], scores.target)
+    assert scores.filled is not None
+    return area([scores.untouched[None], scores.derived, scores.filled[None]], scores.target)

@@ -190,8 +190,8 @@ def one_crop(protocol: Protocol) -> int:
     return 1
 
 
-@metric("SM", kind="score", better="lower", title="Saliency Metric", paper=DABKOWSKI, probe=box_crop, probes=one_crop,
-        needs="boxes", scale=1)  # fmt: skip
+@metric("SM", kind="score", better="lower", title="Saliency Metric", paper=DABKOWSKI, derive=box_crop,
+        n_derived=one_crop, needs="boxes", scale=1)  # fmt: skip
 def saliency_metric(scores: Scores) -> float:
     """ln max(a, 0.05) − ln p(label | crop), in nats: a is the share of the image in LE's estimated box, p the
     probability of the label for that box's pixels alone, enlarged. From ln 0.05 up; an empty box has a = 0.
@@ -202,4 +202,4 @@ def saliency_metric(scores: Scores) -> float:
     if case.boxes is None or case.label is None:
         return NO_VALUE
     share = 0.0 if box is None else float(areas(box)) / case.map.numel()
-    return math.log(max(share, 0.05)) - float(scores.probed[0, case.label])
+    return math.log(max(share, 0.05)) - float(scores.derived[0, case.label])

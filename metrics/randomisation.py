@@ -13,7 +13,7 @@ from bench.core.metric import Case, Explain, metric
         paper="Adebayo et al. 2018, arXiv 1810.03292", bounds=(-1, 1))  # fmt: skip
 def parameter_randomisation(case: Case, explain: Explain, classifier: Any) -> float:
     """Spearman correlation, in [−1, 1], of the map with the map of the same image and class after the parameters of
-    the classifier's last layer were drawn anew (first step of the cascading randomisation).
+    the classifier's last layer were drawn again (first step of the cascading randomisation).
 
     Near 1 the explainer does not look at what the classifier has learnt there; class-agnostic methods get 1 by
     construction. A constant map on either side carries no ranks and gives 0.

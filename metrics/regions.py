@@ -43,7 +43,8 @@ def energy(saliency: torch.Tensor) -> float:
 def maxima(saliency: torch.Tensor) -> BoolArray:
     """(H, W) the pixels that hold the map's maximum, all tied ones; none in a constant map."""
     scores = values(saliency)
-    return (scores == scores.max()) & (scores.max() > scores.min())
+    result: BoolArray = (scores == scores.max()) & (scores.max() > scores.min())
+    return result
 
 
 @lru_cache(maxsize=1)
@@ -82,4 +83,5 @@ def iou(first: IntArray, second: IntArray) -> FloatArray:
     end = np.minimum(first[:, None, 2:], second[:, 2:])
     common = (end - start).clip(0).prod(2)
     together = areas(first)[:, None] + areas(second) - common
-    return common / np.maximum(together, 1)
+    result: FloatArray = common / np.maximum(together, 1)
+    return result

@@ -5,12 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 from tests.campaign.__main__ import sample
 from tests.campaign.groups import CASES
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 SAMPLE = 60
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from cambench import main
+from tests.places import SHARED
 
-SHARED = Path(__file__).parents[2] / "shared"
 CASES = SHARED / "cases"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"{CASES} is not here")
 PHOTOS = ("--data", "folder", "--data-root", "base-photos")

@@ -12,7 +12,7 @@ from bench.core.explainer import Explainer
 from bench.core.metric import METRICS, Metric
 from bench.core.protocols import PROTOCOLS, protocol
 from bench.core.registry import Registry
-from bench.scoring.evaluate import Setting, evaluate
+from bench.scoring.evaluate import ScoringContext, evaluate
 from bench.scoring.scorer import Scorer
 from bench.scoring.sources import ExplainerSource, Item
 from tests.toys import CLASSES, photo, toy_classifier
@@ -42,12 +42,12 @@ def items(n: int) -> list[Item]:
 
 
 def values(metric: Metric, name: str, subjects: list[Item], batch: int = 4, function=mean_of_maps) -> list[float]:
-    setting = Setting(toy_classifier("gap_linear"), protocol(name), 0, batch)
+    context = ScoringContext(toy_classifier("gap_linear"), protocol(name), 0, batch)
     found = []
     for start in range(0, len(subjects), batch):
         part = subjects[start : start + batch]
-        clean = Scorer(setting.classifier, batch).score([item.image[None] for item in part])
-        rows, _ = evaluate(setting, source(function), part, clean, [metric])
+        clean = Scorer(context.classifier, batch).score([item.image[None] for item in part])
+        rows, _ = evaluate(context, source(function), part, clean, [metric])
         found += [row[metric.name] for row in rows]
     return found
 
@@ -84,22 +84,22 @@ def test_a_map_that_explains_nothing_has_a_value(metric):
 def test_facts_are_stated(metric):
     assert metric.title
     assert metric.paper
-    assert (metric.probe is not None) == (metric.kind == "score")
+    assert (metric.derive is not None) == (metric.kind == "score")
     assert metric.function.__doc__
-    if metric.probe:
-        assert metric.probes(protocol("clean")) > 0
+    if metric.derive:
+        assert metric.n_derived(protocol("clean")) > 0
 
 
 @every_metric
 def test_the_announced_number_of_derived_images_is_made(metric):
-    if metric.probe is None:
+    if metric.derive is None:
         pytest.skip("makes no derived images")
     classifier = toy_classifier("gap_linear")
-    setting, subjects = Setting(classifier, protocol("clean+steps=4"), 0, 1), items(1)
+    context, subjects = ScoringContext(classifier, protocol("clean+steps=4"), 0, 1), items(1)
     clean = Scorer(classifier, 1).score([subjects[0].image[None]])
     with classifier.tally() as tally:
-        evaluate(setting, source(constant), subjects, clean, [metric])
-    assert tally.forward == metric.probes(setting.protocol) + bool(metric.end)
+        evaluate(context, source(constant), subjects, clean, [metric])
+    assert tally.forward == metric.n_derived(context.protocol) + bool(metric.whole_fill)
     with classifier.tally() as tally:
-        evaluate(setting, source(constant), subjects, clean, [metric])
-    assert tally.forward == metric.probes(setting.protocol), "an end is asked once for all sources"
+        evaluate(context, source(constant), subjects, clean, [metric])
+    assert tally.forward == metric.n_derived(context.protocol), "an end is asked once for all sources"

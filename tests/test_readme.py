@@ -1,10 +1,9 @@
-"""What the README says works."""
+"""What the README and the docs say works."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +13,21 @@ from bench.paper.tables import load_table
 from bench.run.build_request import DEFAULT_METRICS, resolve_metrics
 from bench.run.select_sources import choose_sources
 from cambench import main
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = PAGES[0].read_text()
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+SNIPPETS = [
+    pytest.param(code, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, (language, code) in enumerate(BLOCK.findall(page.read_text()))
+    if language == "python"
+]
 COMMANDS = [
     line
-    for language, block in BLOCKS
+    for page in PAGES
+    for language, block in BLOCK.findall(page.read_text())
     if language == "sh"
     for line in block.replace("\\\n", " ").splitlines()
     if "run_benchmark.py" in line
@@ -46,10 +53,17 @@ def test_every_command_names_flags_methods_and_metrics_that_exist(command):
         assert protocol(config.protocol)
 
 
+@pytest.mark.parametrize("code", [snippet for snippet in SNIPPETS if "# my_cam.py" not in snippet.values[0]])
+def test_every_snippet_runs(code, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
+    assert capsys.readouterr().err == ""
+
+
 def test_the_example_explainer_runs_as_printed(tmp_path):
-    (code,) = [block for language, block in BLOCKS if language == "python"]
+    (code,) = {snippet.values[0] for snippet in SNIPPETS if "# my_cam.py" in snippet.values[0]}
     (tmp_path / "my_cam.py").write_text(code)
-    (command,) = [command for command in COMMANDS if "--plugin" in command]
+    (command,) = {command for command in COMMANDS if "--plugin" in command}
     words = shlex.split(command.replace("my_cam.py", str(tmp_path / "my_cam.py")))
     small = ["--limit", "1", "--no-controls", "--metrics", "AD", "--batch-size", "1", "--out", str(tmp_path / "out")]
     assert main([*words[words.index("run_benchmark.py") + 1 :], *small, "--device", "cpu"]) == 0
@@ -57,14 +71,20 @@ def test_the_example_explainer_runs_as_printed(tmp_path):
 
 
 def test_the_training_command_names_flags_losses_and_regularisers_that_exist():
-    from methods.decoder import train
+    from methods.decoder.training import command
 
-    (line,) = re.findall(r"python -m methods\.decoder\.train (.*)", README)
-    recipe = train.build_recipe(train.build_parser().parse_args(shlex.split(line)))
+    (line,) = re.findall(r"python -m methods\.decoder\.train (.*)", (ROOT / "docs" / "decoder.md").read_text())
+    recipe = command.build_recipe(command.build_parser().parse_args(shlex.split(line)))
     assert recipe.losses
     assert recipe.regularisers
 
 
-def test_the_picture_is_there():
-    for name in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (ROOT / name).is_file()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for name in re.findall(r"\]\(([^)#]+)\)", BLOCK.sub("", page.read_text())):
+        if "://" not in name:
+            assert (page.parent / name).exists(), name
+
+
+def test_the_readme_fits_two_screens():
+    assert len(README.splitlines()) <= 120

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from bench.core.program import command, program
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 SOURCES = ("bench", "methods", "metrics", "results/paper", "cambench.py", "pyproject.toml", "README.md", "LICENSE")
 READ = (".csv", ".json", ".safetensors")
-"""Ends of files that the program reads."""
+"""SharedScores of files that the program reads."""
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("setuptools") is None, reason="setuptools is not installed")
 

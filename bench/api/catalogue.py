@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 import torch
 
-from bench.cli.listing import source as origin
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS, Explainer
@@ -33,7 +32,7 @@ def list_methods() -> pd.DataFrame:
         {
             "name": entry.name,
             "paper": entry.value.paper,
-            "source": origin(entry.value),
+            "source": entry.value.origin,
             "control": entry.value.control,
             "passes": "by network" if callable(entry.value.passes) else str(entry.value.passes),
             "parameters": "; ".join(map(str, entry.parameters.values())),

@@ -20,7 +20,7 @@ from bench.core.dataset import Dataset
 from bench.core.paths import user_path
 from bench.plugins import register
 from bench.run.build_request import Given, build_request
-from bench.run.carry_out import Finished, print_and_write, result, run_facts
+from bench.run.carry_out import CompletedRun, print_and_write, result, run_facts
 from bench.run.config import DEFAULT_MODEL, RunConfig
 from bench.run.precision_budget import facts
 from bench.run.table_of_request import asked_rows
@@ -90,7 +90,7 @@ def carried_out(config: RunConfig, given: Given, progress: bool, keep: bool) -> 
     return results_of(finished, board)
 
 
-def results_of(finished: Finished, board: Leaderboard) -> Results:
+def results_of(finished: CompletedRun, board: Leaderboard) -> Results:
     """The results of a run that was carried out."""
     request = finished.request
     about = run_facts(request, board.provenance) | facts(finished.budget)

@@ -21,7 +21,7 @@ from bench.core.dataset import Dataset
 from bench.core.errors import UsageError
 from bench.plugins import register
 from bench.run.build_request import target_class
-from bench.scoring.evaluate import Setting, choose_targets
+from bench.scoring.evaluate import ScoringContext, choose_targets
 from bench.scoring.normalise import normalise
 from bench.scoring.scorer import Scorer
 from bench.scoring.sources import Item, Source
@@ -107,27 +107,27 @@ def explain(
     if named == "true" and labels is None:
         raise UsageError("target 'true' needs labels=, a class index for each image")
     sources = all_sources(methods, chosen)
-    setting = Setting(classifier, chosen, seed, min(BATCH, max(1, len(items))))
-    by_source = [explained(setting, source, items) for source in sources]
+    context = ScoringContext(classifier, chosen, seed, min(BATCH, max(1, len(items))))
+    by_source = [explained(context, source, items) for source in sources]
     found = [explanation for together in zip(*by_source, strict=True) for explanation in together]
     single = len(items) == 1 and len(sources) == 1 and not isinstance(images, list | tuple)
     return found[0] if single and isinstance(methods, str) or single and callable(methods) else found
 
 
-def explained(setting: Setting, source: Source, items: Sequence[Item]) -> list[Explanation]:
+def explained(context: ScoringContext, source: Source, items: Sequence[Item]) -> list[Explanation]:
     """One method's explanations of all images, chunk by chunk."""
     found = []
-    for start in range(0, len(items), setting.batch):
-        found += explained_chunk(setting, source, items[start : start + setting.batch])
+    for start in range(0, len(items), context.batch):
+        found += explained_chunk(context, source, items[start : start + context.batch])
     return found
 
 
-def explained_chunk(setting: Setting, source: Source, items: Sequence[Item]) -> list[Explanation]:
-    net = setting.classifier
-    log_p = Scorer(net.exact, setting.batch).score([item.image[None] for item in items])
-    targets = choose_targets(log_p, items, setting.protocol.target)
-    raw = source.maps(net, items, targets.to(net.device), setting.run_seed)
-    maps, _ = normalise(raw, net.input_size, setting.order(source))
+def explained_chunk(context: ScoringContext, source: Source, items: Sequence[Item]) -> list[Explanation]:
+    net = context.classifier
+    log_p = Scorer(net.exact, context.batch).score([item.image[None] for item in items])
+    targets = choose_targets(log_p, items, context.protocol.target)
+    raw = source.maps(net, items, targets.to(net.device), context.run_seed)
+    maps, _ = normalise(raw, net.input_size, context.order(source))
     return [
         Explanation(source.label, item.id, array(item.image.permute(1, 2, 0)), array(saliency), array(own), int(target),
                     net.classes[int(target)], float(row[target].exp()))

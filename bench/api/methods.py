@@ -18,7 +18,7 @@ Method = str | Callable[..., Any]
 
 def split_methods(methods: Method | Sequence[Method]) -> tuple[str, tuple[Source, ...]]:
     """The named methods as one text, and a source for each function."""
-    given = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
+    given = list(methods) if isinstance(methods, list | tuple) else [methods]
     texts = [method for method in given if isinstance(method, str)]
     texts += [name for method in given if callable(method) and (name := registered_name(method))]
     functions = [method for method in given if callable(method) and not registered_name(method)]

@@ -57,7 +57,8 @@ class Results:
     def failed(self) -> list[str]:
         """Methods that failed; `frame()` has the reasons."""
         frame = self.frame()
-        return frame.index[frame.status.isin(["failed", "out of memory"])].tolist()
+        result: list[str] = frame.index[frame.status.isin(["failed", "out of memory"])].tolist()
+        return result
 
     def table(self) -> str:
         """The table for a terminal; of a folder written by an older version, in Markdown."""
@@ -127,7 +128,7 @@ def names_of(metrics: list[Metric]) -> dict[str, str]:
 def load_results(folder: str | Path) -> Results:
     """The results that a run, or `Results.write`, left in a folder, or a view of them.
 
-    Raises UsageError for a folder without a table, and where its rows are of several runs that cannot be told apart.
+    Raises UsageError for a folder without a table, and where its rows are of several runs that cannot be distinguished.
     """
     register()
     out = user_path(folder)

@@ -68,14 +68,17 @@ class CellsApart(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         maps, rest = self.split.trunk(cut(x, self.n))
         logits = self.split.head(cut(self.join(joined(maps, self.n)), self.n), rest)
-        return logits.unflatten(0, (-1, self.n * self.n)).flatten(1)
+        result: Tensor = logits.unflatten(0, (-1, self.n * self.n)).flatten(1)
+        return result
 
 
 def cut(x: Tensor, n: int) -> Tensor:
     """(B, K, n · h, n · w) to its cells in reading order, (B · n · n, K, h, w)."""
-    return x.unflatten(3, (n, -1)).unflatten(2, (n, -1)).permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+    result: Tensor = x.unflatten(3, (n, -1)).unflatten(2, (n, -1)).permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+    return result
 
 
 def joined(cells: Tensor, n: int) -> Tensor:
     """The inverse of `cut`."""
-    return cells.unflatten(0, (-1, n, n)).permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+    result: Tensor = cells.unflatten(0, (-1, n, n)).permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+    return result

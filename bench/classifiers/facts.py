@@ -180,7 +180,8 @@ def read_classes(file: Path) -> tuple[str, ...]:
         raise UsageError(f"--classes {file} cannot be read ({why}); it needs one name per line") from None
     if file.suffix == ".json":
         try:
-            return convert("classes", json.loads(text), str(file))
+            result: tuple[str, ...] = convert("classes", json.loads(text), str(file))
+            return result
         except json.JSONDecodeError as error:
             raise UsageError(f"--classes {file} is not JSON: {error}") from None
     names = [line.strip() for line in text.strip().splitlines()]

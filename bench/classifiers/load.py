@@ -14,7 +14,7 @@ from bench.classifiers.facts import checked
 from bench.classifiers.weights import load_weights
 from bench.core.architecture import CLASSIFIERS, FAMILIES, Architecture
 from bench.core.classifier import Classifier
-from bench.core.errors import ENDS, UsageError, foreign, reason
+from bench.core.errors import FOREIGN_ERRORS, UsageError, foreign, reason
 
 
 def load_classifier(
@@ -81,7 +81,7 @@ def built(architecture: Architecture, name: str) -> nn.Module:
         net = architecture.build()
     except UsageError:
         raise
-    except ENDS as error:
+    except FOREIGN_ERRORS as error:
         if not foreign(error):
             raise
         raise UsageError(f"{name} cannot be built: {reason(error)}") from error

@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.classifiers.facts import stated_by
 from bench.core.architecture import Architecture, family
-from bench.core.errors import ENDS, UsageError, foreign, reason, suggest
+from bench.core.errors import FOREIGN_ERRORS, UsageError, foreign, reason, suggest
 from bench.core.paths import user_path
 from bench.core.source import source_digest
 from bench.core.user_code import load_file
@@ -49,7 +49,7 @@ def _call(maker: Any, text: str) -> nn.Module:
         raise UsageError(f"{text} is a {type(maker).__name__}; it must be a net or a function that returns one")
     try:
         net = maker()
-    except ENDS as error:
+    except FOREIGN_ERRORS as error:
         if not foreign(error):
             raise
         raise UsageError(f"{text}() failed: {reason(error)}") from error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterator
 
 from bench.core.architecture import CLASSIFIERS, FAMILIES
 from bench.core.dataset import DATASETS
-from bench.core.explainer import EXPLAINERS, Explainer
+from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
 from bench.core.protocols import PROTOCOLS
 from bench.paper.tables import load_table, table_names
@@ -22,15 +21,11 @@ def methods() -> Iterator[str]:
     for entry in EXPLAINERS:
         explainer = entry.value
         cost = "by network" if callable(explainer.passes) else explainer.passes
-        kind = " [control]" if explainer.control else " [library double]" if explainer.double else ""
-        yield f"  {entry.name:<30} {cost!s:<10} {source(explainer)}{kind}"
+        kind = " [control]" if explainer.control else " [library double]" if explainer.library_variant else ""
+        yield f"  {entry.name:<30} {cost!s:<10} {explainer.origin}{kind}"
         yield f"      {explainer.paper}"
         for parameter in entry.parameters.values():
             yield f"      {parameter}"
-
-
-def source(explainer: Explainer) -> str:
-    return f"{explainer.library} {importlib.metadata.version(explainer.library)}" if explainer.library else "native"
 
 
 def metrics() -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.core.spec import split_list
 from bench.paper.geometry import is_geometry
-from bench.paper.run import Asked
+from bench.paper.run import TableSelection
 from bench.paper.tables import PaperTable, load_table
 from bench.run.build_request import build_request, split_weights
 from bench.run.config import RunConfig
@@ -17,7 +17,7 @@ from bench.run.folders import folder
 from bench.run.request import Request
 
 
-def table_request(name: str, config: RunConfig, command: str) -> tuple[PaperTable, Asked]:
+def table_request(name: str, config: RunConfig, command: str) -> tuple[PaperTable, TableSelection]:
     """The table and what the configuration asks of it. Raises UsageError for what the table itself decides."""
     table = load_table(name)
     for flag in ("protocol", "target", "layer", "judge"):
@@ -41,4 +41,4 @@ def table_request(name: str, config: RunConfig, command: str) -> tuple[PaperTabl
 
     methods = None if config.methods == "all" else [item.partition("(")[0] for item in split_list(config.methods)]
     metrics = None if config.metrics is None else split_list(config.metrics)
-    return table, Asked(request, out, config.model, methods, metrics, boxes)
+    return table, TableSelection(request, out, config.model, methods, metrics, boxes)

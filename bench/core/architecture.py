@@ -45,8 +45,20 @@ CLASSIFIERS: Registry[Callable[[], Architecture]] = Registry("model", "cambench.
 F = TypeVar("F", bound=Callable[[], nn.Module])
 
 
-def classifier(name: str, **facts: object) -> Callable[[F], F]:
-    """Register a function that returns a net with its weights; `facts` are the fields of `Architecture`.
+def classifier(
+    name: str,
+    *,
+    layer: str | None = None,
+    input_size: int = 224,
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    interpolation: str = "bilinear",
+    crop_pct: float | None = None,
+    classes: tuple[str, ...] = (),
+    output: OutputName | None = None,
+    prefix_tokens: int | None = None,
+) -> Callable[[F], F]:
+    """Register a function that returns a net with its weights; the keywords are fields of `Architecture`.
 
     >>> @classifier("my-net", layer="features.3", input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     ... def my_net():
@@ -54,7 +66,10 @@ def classifier(name: str, **facts: object) -> Callable[[F], F]:
     """
 
     def register(build: F) -> F:
-        architecture = Architecture(build, origin=f"registered:{name}", **facts)  # type: ignore[arg-type]
+        architecture = Architecture(
+            build, layer, input_size, mean, std, interpolation, crop_pct, classes, origin=f"registered:{name}",
+            output=output, prefix_tokens=prefix_tokens,
+        )  # fmt: skip
         CLASSIFIERS.add(name, lambda: architecture, signature_of=build)
         return build
 

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor, nn
 
-from bench.core.errors import ENDS, Skip, UsageError
+from bench.core.errors import FOREIGN_ERRORS, Skip, UsageError
 from bench.core.net.examine import alike, examine, probe_images, refuse_real_interrupt, refuse_unusable
 from bench.core.net.folding import folded
 from bench.core.net.graph_split import GraphSplit, Traced, Untraceable, operation
@@ -238,7 +238,7 @@ class Classifier:
         Raises Skip for a net that torch.fx cannot follow.
         """
         if self._traced is None:
-            raise Skip("torch.fx cannot follow this net, so its ReLU calls cannot be told apart")
+            raise Skip("torch.fx cannot follow this net, so its ReLU calls cannot be distinguished")
         try:
             return CountedModule(self, self._traced.with_distinct_relus())
         except Untraceable as error:
@@ -265,7 +265,7 @@ class Classifier:
 
     @contextmanager
     def randomised(self, seed: int) -> Iterator[None]:
-        """The last linear or convolutional layer drawn anew from N(0, s²), s the standard deviation of each parameter.
+        """The last linear or convolutional layer drawn again from N(0, s²), s the standard deviation of each parameter.
 
         The parameters are put back afterwards, also on error.
         """
@@ -303,7 +303,7 @@ class Classifier:
         images = probe_images(self.input_size, channels, 1).to(self.device, self.dtype)
         try:
             self._net(images)
-        except ENDS as error:  # any net may fail in any way; `examine` says how
+        except FOREIGN_ERRORS as error:  # any net may fail in any way; `examine` says how
             refuse_real_interrupt(error)
             return False
         return True
@@ -414,7 +414,8 @@ class CountedModule(nn.Module):
         return owner._count_backward(owner.output.logits(self._run(owner._normalise(images))))
 
     def _run(self, x: Tensor) -> Tensor:
-        return self.net(x)
+        result: Tensor = self.net(x)
+        return result
 
 
 class TappedModule(CountedModule):
@@ -435,12 +436,14 @@ class TappedModule(CountedModule):
         return owner._count_backward(owner.output.logits(owner._split.head(self._tapped(A), rest)))
 
     def _run(self, x: Tensor) -> Tensor:
-        return self.net(x, self._tapped)
+        result: Tensor = self.net(x, self._tapped)
+        return result
 
     def _tapped(self, maps: Tensor) -> Tensor:
         if torch.is_grad_enabled() and not maps.requires_grad:
             maps = maps.detach().requires_grad_()
-        return self.tap(maps)
+        result: Tensor = self.tap(maps)
+        return result
 
 
 def grey(images: Tensor) -> Tensor:

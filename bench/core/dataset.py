@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from PIL import Image
 
-from bench.core.errors import ENDS, UsageError, foreign, reason
+from bench.core.errors import FOREIGN_ERRORS, UsageError, foreign, reason
 from bench.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def load_dataset(name: str, root: str | Path | None = None, boxes: str | Path | 
         found = spec.value(*paths, **spec.params)
     except (UsageError, OSError):
         raise
-    except ENDS as error:
+    except FOREIGN_ERRORS as error:
         if not foreign(error):
             raise
         raise UsageError(f"data set {spec.label} cannot be loaded: {reason(error)}") from error

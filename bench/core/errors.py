@@ -34,7 +34,7 @@ def foreign(error: BaseException) -> bool:
     return True
 
 
-ENDS = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
+FOREIGN_ERRORS = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
 """What other people's code may raise, and a run survives; to be asked `foreign` before it is taken for theirs."""
 
 

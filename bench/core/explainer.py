@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import torch
 
+from bench.core.errors import UsageError, suggest
 from bench.core.registry import Registry
 from bench.core.source import source_of
 
 MapOrder = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "bicubic", "as-is"]
+ORDERS: tuple[str, ...] = get_args(MapOrder)
 
 
 class Passes(NamedTuple):
@@ -39,6 +42,15 @@ class Learned(NamedTuple):
     cost: str
 
 
+def always(classifier: Any) -> str | None:
+    """No reason to skip."""
+    return None
+
+
+def nothing_learned(classifier: Any, **parameters: Any) -> Learned | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Explainer:
     """A function that draws saliency maps, and the facts about it that the harness and `--list` need.
@@ -55,7 +67,7 @@ class Explainer:
     """Distribution whose own code computes the map; None for our own."""
     passes: Passes | Callable[..., Passes] = Passes(1)
     """Passes per image, or a function (classifier, **parameters) giving them."""
-    skip: Callable[[Any], str | None] = lambda classifier: None
+    skip: Callable[[Any], str | None] = always
     """Reason why the explainer does not apply to a classifier, or None."""
     order: MapOrder | Callable[..., MapOrder] = "positive"
     """How the method's own paper or code goes from the raw map to [0, 1], or a function (**parameters) giving it;
@@ -66,17 +78,22 @@ class Explainer:
     """A sanity control, shown apart from the ranked rows."""
     padded: bool = True
     """Whether a short batch is filled up, so that the explainer always sees one shape and rounds alike; False for those
-    that take one image at a time anyhow, or are too dear to be filled up."""
+    that take one image at a time anyhow, or are too expensive to be filled up."""
     blind: bool = False
     """Draws the same map for every image of a size, so that object boxes alone judge it; called with no classifier."""
-    learned: Callable[..., Learned | None] = lambda classifier, **parameters: None
+    learned: Callable[..., Learned | None] = nothing_learned
     """(classifier, **parameters) to what the explainer's own weights were trained on; None for one without weights."""
-    double: bool = False
+    library_variant: bool = False
     """A library's version of a method that stands natively in the table; only run when named."""
     version: int | Callable[..., int] = 1
     """Part of every stored row's key, or a function (**parameters) giving it: raise it when the maps change."""
     source: str = ""
     """Digest of the code of a plug-in, part of its rows' keys; "" for our own, which has versions."""
+
+    @property
+    def origin(self) -> str:
+        """Whose code computes the map: `native`, or a library with its version."""
+        return f"{self.library} {importlib.metadata.version(self.library)}" if self.library else "native"
 
     @property
     def seeded(self) -> bool:
@@ -97,11 +114,35 @@ EXPLAINERS: Registry[Explainer] = Registry("method", "cambench.explainers")
 F = TypeVar("F", bound=Callable[..., torch.Tensor])
 
 
-def explainer(name: str, *, paper: str, **facts: Any) -> Callable[[F], F]:
-    """Register a function as an explainer; `facts` are the fields of `Explainer`. Returns the function unchanged."""
+def explainer(
+    name: str,
+    *,
+    paper: str,
+    library: str | None = None,
+    passes: Passes | Callable[..., Passes] = Passes(1),  # noqa: B008 - immutable
+    skip: Callable[[Any], str | None] = always,
+    order: MapOrder | Callable[..., MapOrder] = "positive",
+    quick: str | None = None,
+    control: bool = False,
+    padded: bool = True,
+    blind: bool = False,
+    learned: Callable[..., Learned | None] = nothing_learned,
+    library_variant: bool = False,
+    version: int | Callable[..., int] = 1,
+) -> Callable[[F], F]:
+    """Register a function as an explainer; the keywords are the fields of `Explainer`. Returns the function unchanged.
+
+    Raises UsageError for an order that does not exist.
+    """
+    if not callable(order) and order not in ORDERS:
+        raise UsageError(f"method {name!r}: order {order!r} is unknown; {suggest(str(order), ORDERS)}")
 
     def register(function: F) -> F:
-        EXPLAINERS.add(name, Explainer(function, paper, source=source_of(function), **facts), signature_of=function)
+        entry = Explainer(
+            function, paper, library, passes, skip, order, quick, control, padded, blind, learned, library_variant,
+            version, source_of(function),
+        )  # fmt: skip
+        EXPLAINERS.add(name, entry, signature_of=function)
         return function
 
     return register

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 import torch
 
@@ -56,21 +56,21 @@ class Case:
 
 
 class Scores(NamedTuple):
-    """What the classifier says of one image and of what a probe derived from it."""
+    """What the classifier says of one image and of what a metric derived from it."""
 
-    clean: torch.Tensor
+    untouched: torch.Tensor
     """(C,) float64 log-probabilities of the image."""
-    probed: torch.Tensor
-    """(n, C) float64 log-probabilities of the n derived images, in the probe's order."""
+    derived: torch.Tensor
+    """(n, C) float64 log-probabilities of the n derived images, in the order in which they were derived."""
     case: Case
-    end: torch.Tensor | None = None
-    """(C,) float64 log-probabilities of the image replaced as a whole, for a metric that has an `end`."""
+    filled: torch.Tensor | None = None
+    """(C,) float64 log-probabilities of the image replaced as a whole, for a metric that has a `whole_fill`."""
 
     @property
     def finite(self) -> bool:
         """Whether the network has an answer for every image that was asked about: no NaN, which an infinite or
         undefined logit becomes. A probability of 0 is an answer."""
-        return not any(rows.isnan().any() for rows in (self.clean, self.probed, self.end) if rows is not None)
+        return not any(rows.isnan().any() for rows in (self.untouched, self.derived, self.filled) if rows is not None)
 
     @property
     def target(self) -> int:
@@ -88,34 +88,36 @@ class Value(NamedTuple):
     vector: torch.Tensor | None = None
 
 
-Probe = Callable[[Case], Iterator[torch.Tensor]]
-"""Yields derived images, (n, 3, H, W) at a time. Metrics that share a probe share its scores."""
+Derive = Callable[[Case], Iterator[torch.Tensor]]
+"""Yields derived images, (n, 3, H, W) at a time. Metrics that derive by one function share its scores."""
+
+Count = Callable[[Protocol], int]
+WholeFill = Callable[[Protocol], Fill]
+Pool = Callable[[Any], float]
+Kind = Literal["map", "score", "re-explain"]
+Better = Literal["higher", "lower", "none"]
+Needs = Literal["", "boxes", "masks"]
+
+
+def no_images(protocol: Protocol) -> int:
+    return 0
+
 
 Explain = Callable[..., torch.Tensor]
 """`explain(images)` or `explain(images, targets)`: (B, 3, H, W) to (B, H, W) normalised maps, same explainer, seeds and
 classifier."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A column of the leaderboard.
+    """A column of the leaderboard; each of its subclasses sees something else."""
 
-    kind "map": `function(case) -> float | Value`; no network pass.
-    kind "score": `function(scores: Scores) -> float | Value` of what `probe(case)` derived.
-    kind "re-explain": `function(case, explain, classifier) -> float | Value`.
-    """
-
+    kind: ClassVar[str]
     name: str
     function: Callable[..., float | Value]
-    kind: Literal["map", "score", "re-explain"]
-    better: Literal["higher", "lower", "none"]
+    better: Better
     title: str
     paper: str
-    probe: Probe | None = None
-    probes: Callable[[Protocol], int] = field(default=lambda protocol: 0)
-    """Number of derived images per image, for the estimate before a run."""
-    end: Callable[[Protocol], Fill] | None = None
-    """For score metrics: the fill of the whole image whose score is needed too. It is asked once for all sources."""
     scale: float = 100.0
     """The table shows scale × mean over images."""
     rate: bool = False
@@ -124,9 +126,9 @@ class Metric:
     """Least and largest possible value, unscaled, as far as they are known; intervals never leave them."""
     by_correctness: bool = False
     """Also shown over rightly and wrongly classified images apart."""
-    pool: Callable[[Any], float] | None = None
+    pool: Pool | None = None
     """For pooled metrics: stacked vectors (N, V) to the value over those images, instead of the mean."""
-    needs: Literal["", "boxes", "masks"] = ""
+    needs: Needs = ""
     """Annotation without which an image has no value; such metrics return NaN for an image that lacks it."""
     judge: str = ""
     """Key of the judge that scores the derived images instead of the explained network; "" for none."""
@@ -149,7 +151,33 @@ class Metric:
         return {"higher": "↑", "lower": "↓", "none": ""}[self.better]
 
 
-KINDS, DIRECTIONS = ("map", "score", "re-explain"), ("higher", "lower", "none")
+@dataclass(frozen=True, kw_only=True)
+class MapMetric(Metric):
+    """`function(case) -> float | Value` of the map itself; no network pass."""
+
+    kind = "map"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreMetric(Metric):
+    """`function(scores: Scores) -> float | Value` of the network's answers for what `derive(case)` yields."""
+
+    kind = "score"
+    derive: Derive
+    n_derived: Count = no_images
+    """Number of derived images per image, for the estimate before a run."""
+    whole_fill: WholeFill | None = None
+    """The fill of the whole image whose score is needed too. It is asked once for all sources."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReExplainMetric(Metric):
+    """`function(case, explain, classifier) -> float | Value`, which explains again under other circumstances."""
+
+    kind = "re-explain"
+
+
+DIRECTIONS = get_args(Better)
 RESERVED = frozenset(
     ("key", "have", "schema", "stored_at", "method", "image", "label", "right", "target", "p", "degenerate", "tied")
     + ("batch", "device", "maps_file", "T")
@@ -164,13 +192,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 def metric(
     name: str,
     *,
-    kind: Literal["map", "score", "re-explain"],
-    better: Literal["higher", "lower", "none"],
+    kind: Kind,
+    better: Better,
     title: str,
     paper: str,
-    **facts: Any,
+    derive: Derive | None = None,
+    n_derived: Count = no_images,
+    whole_fill: WholeFill | None = None,
+    scale: float = 100.0,
+    rate: bool = False,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    by_correctness: bool = False,
+    pool: Pool | None = None,
+    needs: Needs = "",
+    version: int = 1,
 ) -> Callable[[F], F]:
-    """Register a function as a metric; `facts` are the further fields of `Metric`. Returns the function unchanged."""
+    """Register a function as a metric; the keywords are the fields of `MapMetric`, `ScoreMetric` or `ReExplainMetric`,
+    as `kind` says. Returns the function unchanged. Raises UsageError for a kind, direction or name that cannot be."""
 
     def register(function: F) -> F:
         if kind not in KINDS or better not in DIRECTIONS or name in RESERVED:
@@ -178,8 +216,18 @@ def metric(
                 f"metric {name!r}: kind is one of {', '.join(KINDS)}, better one of {', '.join(DIRECTIONS)}, "
                 f"and the name none of {', '.join(sorted(RESERVED))}"
             )
-        entry = Metric(name, function, kind, better, title, paper, source=source_of(function), **facts)
+        if (derive is None) == (kind == "score"):
+            raise UsageError(f"metric {name!r}: a metric of kind score has derive=, and no other has")
+        asks = {"derive": derive, "n_derived": n_derived, "whole_fill": whole_fill} if derive else {}
+        entry = KINDS[kind](
+            name=name, function=function, better=better, title=title, paper=paper, scale=scale, rate=rate,
+            bounds=bounds, by_correctness=by_correctness, pool=pool, needs=needs, version=version,
+            source=source_of(function), **asks,
+        )  # fmt: skip
         METRICS.add(name, entry, signature_of=function)
         return function
 
     return register
+
+
+KINDS: dict[str, Callable[..., Metric]] = {metric.kind: metric for metric in (MapMetric, ScoreMetric, ReExplainMetric)}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
     from bench.core.protocols import Fill
@@ -20,6 +19,8 @@ def blur_kernel(length: int, sigma: float) -> torch.Tensor:
     the border), so not a truncated Gaussian, but it sums to 1."""
     delta = np.zeros((length, length))
     delta[length // 2, length // 2] = 1
+    from scipy.ndimage import gaussian_filter  # takes a second to import
+
     return torch.from_numpy(gaussian_filter(delta, sigma))
 
 

@@ -8,7 +8,7 @@ import sys
 import types
 from pathlib import Path
 
-from bench.core.errors import ENDS, UsageError, foreign, reason
+from bench.core.errors import FOREIGN_ERRORS, UsageError, foreign, reason
 from bench.core.paths import user_path
 from bench.core.source import neighbours
 
@@ -41,7 +41,7 @@ def load_file(path: str | Path) -> types.ModuleType:
     except UsageError:
         del sys.modules[name]
         raise
-    except ENDS as error:
+    except FOREIGN_ERRORS as error:
         del sys.modules[name]
         if not foreign(error):
             raise

@@ -184,7 +184,8 @@ def mosaic_of(group: Group, n: int, classifier: Classifier) -> Image.Image:
         except ImageProblem as problem:
             raise UsageError(f"{sample.path} has changed while mosaics were made: {problem}") from problem
         mosaic[:, y0:y1, x0:x1] = TF.resize(image, [y1 - y0, x1 - x0], InterpolationMode.BILINEAR, antialias=True)
-    return TF.to_pil_image((mosaic * 255).round().to(torch.uint8))
+    result: Image.Image = TF.to_pil_image((mosaic * 255).round().to(torch.uint8))
+    return result
 
 
 def cache_folder() -> Path:

@@ -187,7 +187,8 @@ def cut_map(saliency: torch.Tensor, to: Geometry) -> torch.Tensor:
     """(size, size): a map (h, w) of the original image along the way of `load_image`, bilinear with antialiasing."""
     mode = InterpolationMode.BILINEAR
     resized = TF.resize(saliency[None], [to.height, to.width], mode, antialias=True)
-    return TF.crop(resized, to.top, to.left, to.size, to.size)[0]
+    result: torch.Tensor = TF.crop(resized, to.top, to.left, to.size, to.size)[0]
+    return result
 
 
 def map_boxes(

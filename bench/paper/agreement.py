@@ -9,14 +9,14 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from bench.core.metric import METRICS
-from bench.paper.measured import Measured
+from bench.paper.measured import MeasuredRows
 from bench.paper.tables import PaperTable, Row
 from bench.tables.leaderboard import REFERENCE
 
 DIFFERENCES = ["model", "method", "metric", "paper", "measured", "low", "high", "n", "sign", "told_apart"]
 
 
-def differences(table: PaperTable, labels: dict[Row, str], found: dict[Row, Measured]) -> pd.DataFrame:
+def differences(table: PaperTable, labels: dict[Row, str], found: dict[Row, MeasuredRows]) -> pd.DataFrame:
     """A row per method other than Grad-CAM and metric: the printed difference from the model's Grad-CAM row, the
     measured one, paired over the images of both with its 95 % interval, and `sign`: `same`, `opposite`, `one is 0` or
     `equal` (both are 0). `told_apart` says whether the interval leaves out 0; the printed numbers have none.

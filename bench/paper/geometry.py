@@ -15,12 +15,12 @@ from tqdm import tqdm
 from bench.core.dataset import Box
 from bench.core.errors import UsageError
 from bench.core.explainer import Explainer
-from bench.core.metric import Case, Metric
+from bench.core.metric import Case, MapMetric, Metric
 from bench.core.protocols import Protocol
 from bench.core.spec import Spec
 from bench.data.boxes import parse_box
 from bench.data.pixels import map_boxes
-from bench.paper.measured import Measured, statistics
+from bench.paper.measured import MeasuredRows, statistics
 from bench.scoring.evaluate import as_value, columns
 from bench.scoring.normalise import normalise
 
@@ -65,10 +65,10 @@ def records(file: Path, fields: int) -> list[tuple[str, list[str]]]:
 
 def measure(
     folder: Path, specs: Sequence[Spec[Explainer]], metrics: Sequence[Metric], protocol: Protocol, seed: int = 0
-) -> Measured:
+) -> MeasuredRows:
     """Box metrics of explainers that are `blind`, at 224 × 224 pixels."""
     known = read_geometry(folder)
-    usable = [metric for metric in metrics if metric.kind == "map" and metric.needs == "boxes"]
+    usable = [metric for metric in metrics if isinstance(metric, MapMetric) and metric.needs == "boxes"]
     blind = [spec for spec in specs if spec.value.blind]
     blank, nothing = torch.zeros(3, SIZE, SIZE), torch.zeros(3)
     rows: list[dict[str, Any]] = []
@@ -86,4 +86,4 @@ def measure(
     digest = hashlib.sha256((folder / SIZES).read_bytes() + (folder / BOXES).read_bytes()).hexdigest()
     boxes_count = sum(len(found) for _, found in known.values())
     facts = (f"no image, no network: {boxes_count} boxes of {len(known)} images, sha256 {digest}",)
-    return Measured(cells, differences, {}, len(known), facts)
+    return MeasuredRows(cells, differences, {}, len(known), facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.core.device import device_name
-from bench.paper.measured import Measured, keep_images, statistics
+from bench.paper.measured import MeasuredRows, keep_images, statistics
 from bench.run.carry_out import carry_out
 from bench.run.provenance import provenance
 from bench.run.request import Request
@@ -12,7 +12,7 @@ from bench.run.timing import stored_timings
 from bench.tables.content import Cell
 
 
-def measure(request: Request) -> Measured:
+def measure(request: Request) -> MeasuredRows:
     """Compute what is not stored yet, and the statistics of all of it; T is the median of the timing pass with its
     quartiles."""
     finished = carry_out(request)
@@ -34,4 +34,4 @@ def measure(request: Request) -> Measured:
         f"{request.classifier.name}: T of {', '.join(sorted(set(part.method)))} measured on {device}"
         for device, part in elsewhere.groupby("device")
     )
-    return Measured(cells, differences, why, len(finished.images.ids), facts, finished.failed)
+    return MeasuredRows(cells, differences, why, len(finished.images.ids), facts, finished.failed)

@@ -16,7 +16,7 @@ from bench.tables.panel import Panel
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRows:
     """By the explainer's label and the metric's name."""
 
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)

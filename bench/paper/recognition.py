@@ -7,8 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.classifier import Classifier
-from bench.paper.measured import Measured, keep_images
-from bench.run.carry_out import State
+from bench.paper.measured import MeasuredRows, keep_images
+from bench.run.carry_out import RunProgress
 from bench.run.images import Images
 from bench.run.provenance import provenance
 from bench.run.request import Request
@@ -27,15 +27,16 @@ def gflops(classifier: Classifier) -> float:
     image = torch.zeros(1, 3, size, size, device=classifier.device, dtype=classifier.dtype)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         classifier.logits(image)
-    return counter.get_total_flops() / 1e9
+    result: float = counter.get_total_flops() / 1e9
+    return result
 
 
-def measure(request: Request) -> Measured:
+def measure(request: Request) -> MeasuredRows:
     """Acc_top1: percent of the images whose most probable class is the label, with its Wilson interval; GFLOPs;
     params_M: 10⁶ parameters."""
     images, net = Images(request), request.classifier
     keep_images(images, request.out)
-    state = State(request, images, Store(request.out), {}, {})
+    state = RunProgress(request, images, Store(request.out), {}, {})
     rows = state.store.rows("clean")
     state.log_probabilities.update(rows.get("log_probabilities", {}))
     right: list[bool] = []
@@ -50,4 +51,4 @@ def measure(request: Request) -> Measured:
         low, high = wilson(sum(right), len(right))
         cells[NETWORK, "Acc_top1"] = Cell(100 * float(np.mean(right)), 100 * low, 100 * high, len(right))
     facts = tuple(f"{net.name}: {key} {value}" for key, value in provenance(request, images).items())
-    return Measured(cells, images=len(images.ids), facts=facts)
+    return MeasuredRows(cells, images=len(images.ids), facts=facts)

@@ -15,7 +15,7 @@ from bench.core.metric import METRICS
 from bench.core.protocols import protocol
 from bench.paper import geometry, interpretability, recognition
 from bench.paper.agreement import differences, ranks
-from bench.paper.measured import Measured
+from bench.paper.measured import MeasuredRows
 from bench.paper.render import Report, write_report
 from bench.paper.tables import PaperTable, Row
 from bench.run.request import Request
@@ -26,7 +26,7 @@ COLUMNS = ["model", "method", "metric", "paper", "measured", "low", "high", "dif
 
 
 @dataclass(frozen=True)
-class Asked:
+class TableSelection:
     """What a command asks of a table."""
 
     request: Callable[[str, Sequence[str], Sequence[str]], Request]
@@ -41,13 +41,13 @@ class Asked:
     """Boxes and sizes without images: only what the boxes alone decide."""
 
 
-def run_table(table: PaperTable, asked: Asked) -> bool:
+def run_table(table: PaperTable, asked: TableSelection) -> bool:
     """Write NAME.csv, .md, .tex and NAME-differences.csv to `asked.out` and print the table; returns whether some
     method failed. Raises UsageError when nothing can be measured for want of data or weights."""
     check(table, asked)
     why = {row: reason for row in table.rows if (reason := not_measurable(row, asked))}
     labels = {row: label(row) for row in table.rows if row not in why}
-    found: dict[Row, Measured] = {}
+    found: dict[Row, MeasuredRows] = {}
     problems: list[UsageError] = []
     for rows in grouped(labels, asked):
         try:
@@ -69,7 +69,7 @@ def run_table(table: PaperTable, asked: Asked) -> bool:
     return any(measured.failed for measured in found.values())
 
 
-def check(table: PaperTable, asked: Asked) -> None:
+def check(table: PaperTable, asked: TableSelection) -> None:
     """Refuse a classifier, method or metric that the table does not have."""
     has = {
         "classifier": {row.classifier for row in table.rows if row.classifier},
@@ -87,7 +87,7 @@ def check(table: PaperTable, asked: Asked) -> None:
                 raise UsageError(f"table {table.name} has no {kind} {name!r}; {suggest(name, sorted(has[kind]))}")
 
 
-def not_measurable(row: Row, asked: Asked) -> str:
+def not_measurable(row: Row, asked: TableSelection) -> str:
     """Why a row is not measured, as far as that is known before anything is loaded."""
     name = row.spec.partition("(")[0] if row.spec else ""
     if asked.classifier not in (None, row.classifier) or (
@@ -107,7 +107,7 @@ def label(row: Row) -> str:
     return EXPLAINERS.spec(row.spec).label if row.spec else recognition.NETWORK
 
 
-def grouped(rows: Collection[Row], asked: Asked) -> list[list[Row]]:
+def grouped(rows: Collection[Row], asked: TableSelection) -> list[list[Row]]:
     """Rows that are measured together: those of a classifier, or all where no network plays a part."""
     groups: dict[str | None, list[Row]] = {}
     for row in rows:
@@ -115,7 +115,7 @@ def grouped(rows: Collection[Row], asked: Asked) -> list[list[Row]]:
     return list(groups.values())
 
 
-def measure(table: PaperTable, rows: Sequence[Row], asked: Asked) -> Measured:
+def measure(table: PaperTable, rows: Sequence[Row], asked: TableSelection) -> MeasuredRows:
     """What a group of rows comes to. Raises UsageError for data or weights that are missing."""
     metrics = [name for name in table.metrics if asked.metrics is None or name in asked.metrics]
     specs = list(dict.fromkeys(row.spec for row in rows if row.spec))
@@ -133,7 +133,7 @@ def measure(table: PaperTable, rows: Sequence[Row], asked: Asked) -> Measured:
 
 
 def record(
-    table: PaperTable, row: Row, measured: Measured | None, name: str, why: dict[Row, str], asked: Asked
+    table: PaperTable, row: Row, measured: MeasuredRows | None, name: str, why: dict[Row, str], asked: TableSelection
 ) -> list[list[object]]:
     """The cells of a printed row, in the order of `COLUMNS`."""
     printed = table.printed[(table.printed.model == row.model) & (table.printed.method == row.method)]
@@ -154,7 +154,13 @@ def record(
 
 
 def reason(
-    table: PaperTable, row: Row, metric: str, measured: Measured | None, name: str, why: dict[Row, str], asked: Asked
+    table: PaperTable,
+    row: Row,
+    metric: str,
+    measured: MeasuredRows | None,
+    name: str,
+    why: dict[Row, str],
+    asked: TableSelection,
 ) -> str:
     """Why a cell was not measured."""
     if row in why:

@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from bench.core.errors import ENDS, Skip, UsageError, foreign
+from bench.core.errors import FOREIGN_ERRORS, Skip, UsageError, foreign
 from bench.core.errors import reason as why_of
 from bench.core.files import write_atomic, write_json
 from bench.run.engine.local import LocalEngine
-from bench.run.engine.unit import Answer, Engine, Outcome, Unit
+from bench.run.engine.unit import Engine, Outcome, Unit, UnitResult
 from bench.run.engine.worker import Worker
 from bench.run.estimate import estimate
 from bench.run.images import Images, size_of
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Finished:
+class CompletedRun:
     """A request carried out: its images, its store and what became of each source."""
 
     request: Request
@@ -76,7 +76,7 @@ def run(request: Request, engine: Engine | None = None) -> bool:
     return finished.failed
 
 
-def result(request: Request, engine: Engine | None = None) -> tuple[Finished, Leaderboard]:
+def result(request: Request, engine: Engine | None = None) -> tuple[CompletedRun, Leaderboard]:
     """A request carried out, and its leaderboard."""
     finished = carry_out(request, engine)
     for name, why in failing_pools(request, finished).items():
@@ -90,7 +90,7 @@ EVERY = "every method"
 ROWS = "rows.parquet"
 
 
-def failing_pools(request: Request, finished: Finished) -> dict[str, str]:
+def failing_pools(request: Request, finished: CompletedRun) -> dict[str, str]:
     """Plug-in metrics whose values over images cannot be computed, by name, and why."""
     scores = asked_rows(request, finished.images, finished.store, finished.outcomes)
     found = {}
@@ -99,14 +99,14 @@ def failing_pools(request: Request, finished: Finished) -> dict[str, str]:
         if metric.pool and metric.source and len(vectors):
             try:
                 float(metric.pool(torch.from_numpy(np.stack(vectors.tolist()))))
-            except ENDS as error:
+            except FOREIGN_ERRORS as error:
                 if not foreign(error):
                     raise
                 found[metric.name] = why_of(error)
     return found
 
 
-def print_and_write(finished: Finished, table: Leaderboard, show: bool = True) -> None:
+def print_and_write(finished: CompletedRun, table: Leaderboard, show: bool = True) -> None:
     """Write all that belongs to a table, into the run's folder or, for a view, beside it; print it in any case."""
     request, before = finished.request, there(finished.request.out)
     rows = texts(io.StringIO(render_csv.leaderboard(table)))
@@ -132,13 +132,13 @@ def run_facts(request: Request, provenance: Mapping[str, Any]) -> dict[str, Any]
     return dict(provenance) | ({"config": dict(request.config)} if request.config else {})
 
 
-def write_rows(finished: Finished, folder: Path) -> None:
+def write_rows(finished: CompletedRun, folder: Path) -> None:
     """`rows.parquet`: which stored row stands behind each method and image of the table, by content key."""
     rows = asked_rows(finished.request, finished.images, finished.store, finished.outcomes)
     write_atomic(folder / ROWS, lambda path: rows[["method", "image", "key"]].to_parquet(path, index=False))
 
 
-def carry_out(request: Request, engine: Engine | None = None) -> Finished:
+def carry_out(request: Request, engine: Engine | None = None) -> CompletedRun:
     """Compute what is asked for and not stored yet, the timing pass included."""
     images, store = Images(request), Store(request.out)
     if request.compute and not (request.out / "run.json").exists():
@@ -149,14 +149,14 @@ def carry_out(request: Request, engine: Engine | None = None) -> Finished:
     lost: dict[tuple[str, str], str] = {}
     active = [source for source in request.sources if outcomes[source.label].status == "ok"]
     if request.compute:
-        state = State(request, images, store, outcomes, lost)
+        state = RunProgress(request, images, store, outcomes, lost)
         state.compute(active, engine or LocalEngine())
         active = [source for source in active if outcomes[source.label].status == "ok"]
         if request.timing:
             first = images.table.iloc[: max(request.batch, 20)]
-            failed = time_sources(state.worker.setting, request, store, active, lambda: state.load(first))
+            failed = time_sources(state.worker.context, request, store, active, lambda: state.load(first))
             lost |= {(label, "T"): why for label, why in failed.items()}
-    return Finished(request, images, store, outcomes, budget, lost)
+    return CompletedRun(request, images, store, outcomes, budget, lost)
 
 
 def applicable(source: Source, request: Request, images: Images) -> Outcome:
@@ -174,7 +174,7 @@ def applicable(source: Source, request: Request, images: Images) -> Outcome:
         raise
     except Skip as why:
         return Outcome("skipped", str(why))
-    except ENDS as error:
+    except FOREIGN_ERRORS as error:
         if not foreign(error):
             raise
         return Outcome("failed", f"before it was called: {why_of(error)}")
@@ -184,7 +184,7 @@ def applicable(source: Source, request: Request, images: Images) -> Outcome:
 
 
 @dataclass
-class State:
+class RunProgress:
     """A request under way: its images, its store and what became of each source so far."""
 
     request: Request
@@ -277,7 +277,7 @@ class State:
                                  for key, image, log_p in zip(keys, chunk.id, clean, strict=True)])  # fmt: skip
         self.log_probabilities.update(zip(keys, clean, strict=True))
 
-    def keep(self, unit: Unit, answer: Answer, gaps: Mapping[str, set[str]]) -> None:
+    def keep(self, unit: Unit, answer: UnitResult, gaps: Mapping[str, set[str]]) -> None:
         """Store the rows that lacked something, and their maps."""
         key_of = dict(zip(unit.images.id, unit.keys, strict=True))
         by_key = {key_of[row["image"]]: {"key": key_of[row["image"]], **row} for row in answer.rows}
@@ -291,7 +291,7 @@ class State:
                 tqdm.write(f"{names[tag]} of {unit.source}: failed: {why}")
                 self.lost[unit.source, names[tag]] = why
 
-    def end(self, unit: Unit, answer: Answer) -> None:
+    def end(self, unit: Unit, answer: UnitResult) -> None:
         """What ended a source: of several failures the one on the earliest chunk."""
         if self.wanted(unit):
             log.debug("%s failed\n%s", unit.source, answer.traceback)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from bench.core.errors import ENDS, UsageError, foreign, reason
+from bench.core.errors import FOREIGN_ERRORS, UsageError, foreign, reason
+from bench.core.metric import ScoreMetric
 from bench.run.request import Request
 from bench.scoring.sources import Source
 
@@ -31,15 +32,19 @@ def estimate(request: Request, sources: Sequence[Source], images: Mapping[str, i
 
 
 def scoring_passes(request: Request) -> int:
-    """Forward passes an image and source for the metrics; those that share a probe share its passes."""
-    return sum({(m.probe, m.judge): m.probes(request.protocol) for m in request.metrics if m.probe}.values())
+    """Forward passes an image and source for the metrics; those that derive the same images share their passes."""
+    return sum(
+        {
+            (m.derive, m.judge): m.n_derived(request.protocol) for m in request.metrics if isinstance(m, ScoreMetric)
+        }.values()
+    )
 
 
 def shared_passes(request: Request) -> int:
     """Forward passes an image for what all sources share: the untouched image, at a scoring precision as well, and the
     ends of curves."""
-    asked = [metric for metric in request.metrics if metric.probe]
-    ends = {(metric.end(request.protocol), metric.judge) for metric in asked if metric.end}
+    asked = [metric for metric in request.metrics if isinstance(metric, ScoreMetric)]
+    ends = {(metric.whole_fill(request.protocol), metric.judge) for metric in asked if metric.whole_fill}
     again = 1 if request.classifier.scoring_key else 0
     return len({"", *(metric.judge for metric in asked)}) + again + len(ends)
 
@@ -53,7 +58,7 @@ def speed(request: Request) -> float:
         net.score(images).cpu()
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise UsageError(f"no memory for batches of {request.batch}; try a smaller --batch-size") from error
-    except ENDS as error:
+    except FOREIGN_ERRORS as error:
         if not foreign(error):
             raise
         raise UsageError(f"{net.name} fails on a batch of {request.batch} black images: {reason(error)}") from error

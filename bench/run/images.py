@@ -48,7 +48,8 @@ class Images:
 
     @property
     def ids(self) -> list[str]:
-        return self.table.id.tolist()
+        result: list[str] = self.table.id.tolist()
+        return result
 
     @property
     def has_boxes(self) -> bool:
@@ -94,7 +95,8 @@ class Images:
     def file(self, image: str) -> str:
         """An image's path below the data set's root, so that the list of images holds on another machine."""
         path, root = self.samples[image].path, self.request.dataset.root
-        return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name
+        result: str = path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name
+        return result
 
     def chunks(self) -> Iterator[pd.DataFrame]:
         """Slices of `batch` images, in the order in which limits nest: the same slices in every run."""

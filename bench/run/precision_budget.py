@@ -15,13 +15,13 @@ import torch
 from bench.core.device import device_name
 from bench.core.errors import UsageError, plural
 from bench.core.explainer import EXPLAINERS
-from bench.core.metric import Metric
+from bench.core.metric import Metric, ScoreMetric
 from bench.core.net.precision import Precision
 from bench.core.seeds import content_hash
 from bench.run.images import Images, load_items, size_of
 from bench.run.request import Request
 from bench.run.store import Store
-from bench.scoring.evaluate import Setting, evaluate
+from bench.scoring.evaluate import ScoringContext, evaluate
 from bench.scoring.scorer import Scorer
 from bench.scoring.sources import ExplainerSource, Item, Source
 from bench.tables.leaderboard import REFERENCE, Leaderboard
@@ -73,7 +73,7 @@ def error_budget(request: Request, images: Images, store: Store) -> Budget | Non
     if not net.scoring_key:
         return None
     source = ExplainerSource(EXPLAINERS.spec(REFERENCE))
-    metrics = [metric for metric in request.metrics if metric.kind == "score" and not metric.judge]
+    metrics = [metric for metric in request.metrics if isinstance(metric, ScoreMetric) and not metric.judge]
     rows = [request.score_key(source, images.samples[row.id], row.digest, size_of(row)) for row in first.itertuples()]
     tags = [metric.tag for metric in metrics]
     key = content_hash("budget of means", str(net.precision), *rows, *tags, device_name(net.device), request.batch)
@@ -87,7 +87,7 @@ def error_budget(request: Request, images: Images, store: Store) -> Budget | Non
         if gone:
             images.leave_out(gone)
             return error_budget(request, images, store)
-        budget = measured(request.setting, source, items, metrics)
+        budget = measured(request.context, source, items, metrics)
         store.add("budget", [{"key": key, "have": ["budget"], "budget": json.dumps(asdict(budget))}])
     if budget.exceeded:
         finer = " or take --dtype float16, which rounds finer" if net.precision.dtype == torch.bfloat16 else ""
@@ -110,12 +110,12 @@ def facts(budget: Budget | None) -> dict[str, Any]:
     return {"error budget": asdict(budget)} if budget else {}
 
 
-def measured(setting: Setting, source: Source, items: Sequence[Item], metrics: Sequence[Metric]) -> Budget:
+def measured(context: ScoringContext, source: Source, items: Sequence[Item], metrics: Sequence[Metric]) -> Budget:
     """Score the source's maps of the items at the classifier's precision and at its net's own."""
-    net = setting.classifier
-    exact = scored(setting, net.exact, source, items, metrics)
+    net = context.classifier
+    exact = scored(context, net.exact, source, items, metrics)
     try:
-        rows = scored(setting, net, source, items, metrics)
+        rows = scored(context, net, source, items, metrics)
     except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:  # any operation of any net may lack a dtype, and a compiler may lack anything
@@ -136,10 +136,11 @@ def measured(setting: Setting, source: Source, items: Sequence[Item], metrics: S
 
 
 def scored(
-    setting: Setting, net: Any, source: Source, items: Sequence[Item], metrics: Sequence[Metric]
+    context: ScoringContext, net: Any, source: Source, items: Sequence[Item], metrics: Sequence[Metric]
 ) -> list[dict[str, Any]]:
-    clean = Scorer(net.exact, setting.batch).score([item.image[None] for item in items])
-    return evaluate(Setting(net, setting.protocol, setting.run_seed, setting.batch), source, items, clean, metrics)[0]
+    clean = Scorer(net.exact, context.batch).score([item.image[None] for item in items])
+    own = ScoringContext(net, context.protocol, context.run_seed, context.batch)
+    return evaluate(own, source, items, clean, metrics)[0]
 
 
 def differences(rows: Sequence[dict[str, Any]], exact: Sequence[dict[str, Any]], name: str) -> np.ndarray:

@@ -15,7 +15,7 @@ from bench.core.metric import Metric
 from bench.core.protocols import Protocol
 from bench.core.seeds import content_hash
 from bench.data.pixels import geometry
-from bench.scoring.evaluate import Setting
+from bench.scoring.evaluate import ScoringContext
 from bench.scoring.judge import Judge
 from bench.scoring.sources import Source
 
@@ -50,8 +50,8 @@ class Request:
     """What a reader of the table must know about how the command was understood; printed under it."""
 
     @property
-    def setting(self) -> Setting:
-        return Setting(self.classifier, self.protocol, self.seed, self.batch, self.judge)
+    def context(self) -> ScoringContext:
+        return ScoringContext(self.classifier, self.protocol, self.seed, self.batch, self.judge)
 
     def clean_key(self, digest: str, size: tuple[int, int] | None = None) -> str:
         """Key of the untouched image's log-probabilities; `digest` is the sha256 of the image file, `size` its width
@@ -71,6 +71,6 @@ class Request:
         learned = source.learned(self.classifier)
         return content_hash(
             "scores", self.clean_key(digest, size), self.classifier.layer, source.key(sample.id),
-            self.setting.order(source), self.protocol.key, self.seed, sample.annotation,
+            self.context.order(source), self.protocol.key, self.seed, sample.annotation,
             *([learned.digest] if learned else []), *self.classifier.scoring_key,
         )  # fmt: skip

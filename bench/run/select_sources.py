@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.core.errors import UsageError, suggest
@@ -12,9 +12,9 @@ from bench.core.spec import Spec, split_list
 from bench.data.maps import PrecomputedMaps
 from bench.scoring.sources import BoxMask, ExplainerSource, MapsSource, Source
 
-GROUPS = {
-    "all": lambda explainer: not explainer.double and not explainer.control,
-    "library": lambda explainer: explainer.double,
+GROUPS: dict[str, Callable[[Explainer], bool]] = {
+    "all": lambda explainer: not explainer.library_variant and not explainer.control,
+    "library": lambda explainer: explainer.library_variant,
     "controls": lambda explainer: explainer.control,
 }
 

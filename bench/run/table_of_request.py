@@ -19,7 +19,7 @@ from bench.run.timing import stored_timings
 from bench.tables.accuracy import Accuracy
 from bench.tables.leaderboard import REFERENCE, Leaderboard, MethodRow, build_leaderboard
 
-ENDS = ("", "_vector")
+COLUMN_SUFFIXES = ("", "_vector")
 """What a row holds of a metric: its value and, for curves and pooled metrics, the vector behind it."""
 
 FACTS = ("key", "method", "image", "have", "label", "target", "p", "right", "degenerate", "tied", "device", "maps_file")
@@ -43,8 +43,9 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
             found = [(key, image) for key in stored.index.intersection(list(by_key)) for image in by_key[key]]
             part = stored.loc[[key for key, _ in found]]
             parts.append(part.assign(method=source.label, image=[image for _, image in found]))
-    scores = pd.concat(parts).rename(columns={m.column + end: m.name + end for m in request.metrics for end in ENDS})
-    columns = [*FACTS, *(metric.name + end for metric in request.metrics for end in ENDS)]
+    names = {m.column + suffix: m.name + suffix for m in request.metrics for suffix in COLUMN_SUFFIXES}
+    scores = pd.concat(parts).rename(columns=names)
+    columns = [*FACTS, *(metric.name + end for metric in request.metrics for end in COLUMN_SUFFIXES)]
     scores = scores.rename_axis("key").reset_index().reindex(columns=columns)
     for metric in request.metrics:
         current = np.array([metric.tag in have for have in scores.have], dtype=bool)
@@ -61,7 +62,7 @@ def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[s
     none = Outcome("skipped", "nothing is stored yet")
     outcomes = {k: none if v.status == "ok" and k not in known else v for k, v in outcomes.items()}
     named_first = sorted(request.sources, key=lambda source: source.label != REFERENCE)
-    orders = {s.label: request.setting.order(s) for s in named_first if outcomes[s.label].status == "ok"}
+    orders = {s.label: request.context.order(s) for s in named_first if outcomes[s.label].status == "ok"}
     equal = equal_rows(store, scores, orders, request.classifier.input_size, [m.name for m in request.metrics])
     here = device_name(request.classifier.device)
     single = {row.method: row for row in timings[timings.batch == 1].itertuples()}

@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from bench.core.classifier import Classifier
 from bench.core.device import device_name, synchronise
-from bench.core.errors import ENDS, foreign, reason
+from bench.core.errors import FOREIGN_ERRORS, foreign, reason
 from bench.core.seeds import content_hash
 from bench.run.request import Request
 from bench.run.store import Store
-from bench.scoring.evaluate import Setting, choose_targets
+from bench.scoring.evaluate import ScoringContext, choose_targets
 from bench.scoring.guard import Changed
 from bench.scoring.sources import ExplainerSource, Item, Source
 
@@ -31,12 +31,12 @@ SECONDS = 2.0
 """At most so many images are timed, and after so many seconds no further one, per explainer and batch size."""
 
 
-def timed(setting: Setting, source: ExplainerSource, items: Sequence[Item], targets: torch.Tensor) -> float:
+def timed(context: ScoringContext, source: ExplainerSource, items: Sequence[Item], targets: torch.Tensor) -> float:
     """Seconds for one call, from images on the device to maps on the device."""
-    synchronise(setting.classifier.device)
+    synchronise(context.classifier.device)
     start = time.perf_counter()
-    source.maps(setting.classifier, items, targets, setting.run_seed)
-    synchronise(setting.classifier.device)
+    source.maps(context.classifier, items, targets, context.run_seed)
+    synchronise(context.classifier.device)
     return time.perf_counter() - start
 
 
@@ -53,25 +53,29 @@ def cyclic(images: int, batch: int) -> list[list[int]]:
 
 
 def time_source(
-    setting: Setting, source: ExplainerSource, items: Sequence[Item], targets: torch.Tensor, seconds: float = SECONDS
+    context: ScoringContext,
+    source: ExplainerSource,
+    items: Sequence[Item],
+    targets: torch.Tensor,
+    seconds: float = SECONDS,
 ) -> list[dict[str, Any]]:
     """One row for batch 1 and one for the run's batch: median and quartiles of seconds per image over at most 20
     images, counted passes per image, peak memory. The first call of each batch size warms up and is not counted; one
     call at least is. A batch that would take over twice `seconds` at the speed of batch 1 is left out.
     """
-    classifier, rows = setting.classifier, []
+    classifier, rows = context.classifier, []
     targets = targets.to(classifier.device)
-    for batch in dict.fromkeys((1, setting.batch)):
+    for batch in dict.fromkeys((1, context.batch)):
         if classifier.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(classifier.device)
         parts = cyclic(min(IMAGES, len(items)), batch)
         with classifier.tally() as tally:
-            timed(setting, source, [items[i] for i in parts[0]], targets[parts[0]])
+            timed(context, source, [items[i] for i in parts[0]], targets[parts[0]])
         begin, samples = time.perf_counter(), list[float]()
         for part in parts:
             if samples and time.perf_counter() - begin > seconds:
                 break
-            samples.append(timed(setting, source, [items[i] for i in part], targets[part]) / batch)
+            samples.append(timed(context, source, [items[i] for i in part], targets[part]) / batch)
         low, median, high = np.percentile(samples, (25, 50, 75))
         rows.append({
             "method": source.label, "batch": batch, "seconds": median, "seconds_low": low, "seconds_high": high,
@@ -79,7 +83,7 @@ def time_source(
             "head": tally.head / batch, "backward": tally.backward / batch, "peak_bytes": peak_memory(classifier),
             "device": device_name(classifier.device), "dtype": str(classifier.dtype).removeprefix("torch."),
         })  # fmt: skip
-        if median * setting.batch > 2 * seconds:
+        if median * context.batch > 2 * seconds:
             break
     return rows
 
@@ -95,7 +99,7 @@ def timing_key(request: Request, source: Source, batch: int, device: str = "") -
 
 
 def time_sources(
-    setting: Setting,
+    context: ScoringContext,
     request: Request,
     store: Store,
     sources: Sequence[Source],
@@ -116,16 +120,16 @@ def time_sources(
     targets = choose_targets(clean, items, request.protocol.target)
     for source in tqdm(todo, desc="timing", unit="method", dynamic_ncols=True, disable=not request.progress):
         try:
-            rows = time_source(setting, source, items, targets)
-            if setting.guard:
-                setting.guard.check(deep=True)
-        except ENDS as error:
+            rows = time_source(context, source, items, targets)
+            if context.guard:
+                context.guard.check(deep=True)
+        except FOREIGN_ERRORS as error:
             if not foreign(error):
                 raise
             failed[source.label] = reason(error)
-            if setting.guard:
+            if context.guard:
                 with suppress(Changed):
-                    setting.guard.check(deep=True)
+                    context.guard.check(deep=True)
             continue
         keys = [{"key": timing_key(request, source, row["batch"]), "have": ["timing"]} for row in rows]
         store.add("timing", [key | row for key, row in zip(keys, rows, strict=True)])

@@ -8,26 +8,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from bench.core.classifier import Classifier
 from bench.core.errors import Interrupted, foreign, reason
 from bench.core.explainer import MapOrder
-from bench.core.metric import Case, Explain, Metric, Scores, Value
+from bench.core.metric import Case, Explain, MapMetric, Metric, ScoreMetric, Scores, Value
 from bench.core.protocols import Protocol
 from bench.core.seeds import seed_for
 from bench.scoring.guard import Changed, Guard
 from bench.scoring.judge import Judge
 from bench.scoring.normalise import normalise, tied_share
 from bench.scoring.scorer import Scorer
-from bench.scoring.shared_scores import Ends
+from bench.scoring.shared_scores import SharedScores
 from bench.scoring.sources import Item, Source
 
 
 @dataclass(frozen=True)
-class Setting:
+class ScoringContext:
     """What all jobs of a run share."""
 
     classifier: Classifier
@@ -35,7 +35,7 @@ class Setting:
     run_seed: int
     batch: int
     judge: Judge | None = None
-    ends: Ends = field(default_factory=Ends, compare=False)
+    ends: SharedScores = field(default_factory=SharedScores, compare=False)
     """What all sources of a chunk share."""
     guard: Guard | None = field(default=None, compare=False)
     """Holds explainers and metrics to leaving everything as it was."""
@@ -56,7 +56,7 @@ def choose_targets(clean: torch.Tensor, items: Sequence[Item], target: str) -> t
 
 
 def evaluate(
-    setting: Setting,
+    context: ScoringContext,
     source: Source,
     items: Sequence[Item],
     clean: torch.Tensor,
@@ -69,7 +69,7 @@ def evaluate(
     metric has none either where an answer for a derived image is not finite.
 
     Args:
-        items: at most `setting.batch` images; fewer are filled up for explainers that draw a batch at once.
+        items: at most `context.batch` images; fewer are filled up for explainers that draw a batch at once.
         clean: (B, C) float64 log-probabilities of the images by `Classifier.exact`, which choose the classes, so that
             every scoring precision explains the same.
         failures: receives, by the metric's tag, why a metric failed, whose column the rows then lack; without it the
@@ -79,23 +79,23 @@ def evaluate(
         A row per item (target, right, degenerate, tied, a column per metric, `NAME_vector` for curves and pooled
         metrics) and, by item id, the raw map as float16 scaled to a largest magnitude of 1.
     """
-    classifier, protocol, guard = setting.classifier, setting.protocol, setting.guard
+    classifier, protocol, guard = context.classifier, context.protocol, context.guard
     if guard:
         guard.watch([tensor for item in items for tensor in (item.image, item.boxes, item.mask) if tensor is not None])
     targets = choose_targets(clean, items, protocol.target)
-    more = setting.batch - len(items) if source.padded else 0
+    more = context.batch - len(items) if source.padded else 0
     batch, batch_targets = [*items, *[items[-1]] * more], torch.cat([targets, targets[-1:].expand(more)])
-    raw = source.maps(classifier, batch, batch_targets.to(classifier.device), setting.run_seed)[: len(items)]
+    raw = source.maps(classifier, batch, batch_targets.to(classifier.device), context.run_seed)[: len(items)]
     if guard:
         guard.check(deep=True)
-    maps, kinds = normalise(raw, classifier.input_size, setting.order(source))
+    maps, kinds = normalise(raw, classifier.input_size, context.order(source))
     cases = [
         Case(item.image, saliency, raw_map, int(target), item.label, protocol, classifier.mean,
-             seed_for(setting.run_seed, item.digest, "ties"), int(log_p.argmax()), item.boxes, item.mask, item.fills)
+             seed_for(context.run_seed, item.digest, "ties"), int(log_p.argmax()), item.boxes, item.mask, item.fills)
         for item, saliency, raw_map, target, log_p in zip(items, maps, raw, targets, clean, strict=True)
     ]  # fmt: skip
     lost = Lost(failures, guard)
-    values = measure(setting, source, items, cases, clean, metrics, lost)
+    values = measure(context, source, items, cases, clean, metrics, lost)
     have = [metric.tag for metric in metrics if metric.tag not in lost.why]
     rows = []
     for item, case, kind, log_p, measured in zip(items, cases, kinds, clean, values, strict=True):
@@ -125,6 +125,9 @@ def to_float16(raw: torch.Tensor) -> torch.Tensor:
     return (raw / peak if peak > 0 else raw).half().cpu().contiguous()
 
 
+M = TypeVar("M", bound=Metric)
+
+
 class Lost:
     """Metrics that raised an exception or changed what they must leave alone, by tag, and why: only their columns are
     lost."""
@@ -151,12 +154,12 @@ class Lost:
                 with suppress(Changed):
                     self.guard.check(deep=True)
 
-    def kept(self, metrics: Sequence[Metric]) -> list[Metric]:
+    def kept(self, metrics: Sequence[M]) -> list[M]:
         return [metric for metric in metrics if metric.tag not in self.why]
 
 
 def measure(
-    setting: Setting,
+    context: ScoringContext,
     source: Source,
     items: Sequence[Item],
     cases: Sequence[Case],
@@ -166,30 +169,30 @@ def measure(
 ) -> list[dict[str, Value]]:
     """Every metric's value for every case, by the metric's column."""
     found: list[dict[str, Value]] = [{} for _ in cases]
-    own = None if setting.classifier.scoring_key else clean
-    fill_scores(found, setting, setting.classifier, items, cases, own, [m for m in metrics if not m.judge], lost)
+    own = None if context.classifier.scoring_key else clean
+    fill_scores(found, context, context.classifier, items, cases, own, [m for m in metrics if not m.judge], lost)
     if judged := [metric for metric in metrics if metric.judge]:
-        judge = setting.judge
+        judge = context.judge
         if judge is None or {metric.judge for metric in judged} != {judge.key}:
-            raise ValueError("the metrics name another judge than the setting")
-        fill_scores(found, setting, judge.classifier, items, cases, None, judged, lost)
+            raise ValueError("the metrics name another judge than the context")
+        fill_scores(found, context, judge.classifier, items, cases, None, judged, lost)
     for metric in metrics:
-        if metric.kind == "score":
+        if isinstance(metric, ScoreMetric):
             continue
         with lost.catching(metric):
             for item, case, values in zip(items, cases, found, strict=True):
-                if metric.kind == "map":
+                if isinstance(metric, MapMetric):
                     values[metric.column] = as_value(metric.function(case))
                 else:
-                    explain = explain_again(setting, source, item, case)
-                    values[metric.column] = as_value(metric.function(case, explain, setting.classifier))
+                    explain = explain_again(context, source, item, case)
+                    values[metric.column] = as_value(metric.function(case, explain, context.classifier))
     gone = {metric.column for metric in metrics if metric.tag in lost.why}
     return [{column: value for column, value in values.items() if column not in gone} for values in found]
 
 
 def fill_scores(
     found: Sequence[dict[str, Value]],
-    setting: Setting,
+    context: ScoringContext,
     classifier: Classifier,
     items: Sequence[Item],
     cases: Sequence[Case],
@@ -197,45 +200,47 @@ def fill_scores(
     metrics: Sequence[Metric],
     lost: Lost,
 ) -> None:
-    """Put every score metric's value for every case into `found`, by the answers of `classifier`; metrics that share a
-    probe share its scores. `clean` are its answers for the untouched images, None where it has not been asked yet."""
-    asking = [metric for metric in metrics if metric.probe]
-    probes = list(dict.fromkeys(metric.probe for metric in asking if metric.probe))
-    if not probes:
+    """Put every score metric's value for every case into `found`, by the answers of `classifier`; metrics that derive
+    the same images share their scores. `clean` are its answers for the untouched images, None where it has not been
+    asked yet."""
+    asking = [metric for metric in metrics if isinstance(metric, ScoreMetric)]
+    ways = list(dict.fromkeys(metric.derive for metric in asking))
+    if not ways:
         return
     counts: list[int] = []
 
     def derived() -> Iterator[torch.Tensor]:
         for case in cases:
-            for probe in probes:
+            for derive in ways:
                 counts.append(0)
-                users = [metric for metric in asking if metric.probe is probe]
+                users = [metric for metric in asking if metric.derive is derive]
                 if not lost.kept(users):
                     continue
                 with lost.catching(*users):
-                    for block in probe(case):
+                    for block in derive(case):
                         check_block(block, case)
                         counts[-1] += len(block)
                         yield block
 
-    parts = iter(Scorer(classifier, setting.batch).score(derived()).split(counts))
-    end_of = partial(setting.ends.scores, classifier, setting.batch, cases=cases, digests=[i.digest for i in items])
-    ends = {fill: end_of(fill) for fill in {metric.end(setting.protocol) for metric in metrics if metric.end}}
+    parts = iter(Scorer(classifier, context.batch).score(derived()).split(counts))
+    end_of = partial(context.ends.scores, classifier, context.batch, cases=cases, digests=[i.digest for i in items])
+    fills = {metric.whole_fill(context.protocol) for metric in asking if metric.whole_fill}
+    ends = {fill: end_of(fill) for fill in fills}
     clean = end_of(None) if clean is None else clean
     for i, (case, log_p, values) in enumerate(zip(cases, clean, found, strict=True)):
-        probed = {probe: next(parts) for probe in probes}
+        answers = {derive: next(parts) for derive in ways}
         for metric in lost.kept(asking):
-            end = ends[metric.end(setting.protocol)][i] if metric.end else None
-            scores = Scores(log_p, probed[metric.probe], case, end)  # type: ignore[index]
+            end = ends[metric.whole_fill(context.protocol)][i] if metric.whole_fill else None
+            scores = Scores(log_p, answers[metric.derive], case, end)
             with lost.catching(metric):
                 values[metric.column] = as_value(metric.function(scores)) if scores.finite else NO_VALUE
 
 
 def check_block(block: object, case: Case) -> None:
-    """Raises ValueError for what a probe must not yield."""
+    """Raises ValueError for what a metric must not derive."""
     if not isinstance(block, torch.Tensor) or block.shape[1:] != case.image.shape:
         shape = tuple(block.shape) if isinstance(block, torch.Tensor) else type(block).__name__
-        raise ValueError(f"its probe yields {shape}; derived images are (n, {', '.join(map(str, case.image.shape))})")
+        raise ValueError(f"it derives {shape}; derived images are (n, {', '.join(map(str, case.image.shape))})")
 
 
 NO_VALUE = Value(math.nan)
@@ -245,16 +250,16 @@ def as_value(value: float | Value) -> Value:
     return value if isinstance(value, Value) else Value(float(value))
 
 
-def explain_again(setting: Setting, source: Source, item: Item, case: Case) -> Explain:
+def explain_again(context: ScoringContext, source: Source, item: Item, case: Case) -> Explain:
     """The callable that re-explain metrics receive: same source and seeds, other pixels or parameters, an image at a
     time."""
 
     def explain(images: torch.Tensor, targets: torch.Tensor | None = None) -> torch.Tensor:
         classes = torch.full((len(images),), case.target) if targets is None else targets
         maps: list[torch.Tensor] = []
-        for image, target in zip(images, classes.to(setting.classifier.device), strict=True):
+        for image, target in zip(images, classes.to(context.classifier.device), strict=True):
             again = dataclasses.replace(item, image=image)
-            maps.extend(source.maps(setting.classifier, [again], target[None], setting.run_seed))
-        return normalise(maps, setting.classifier.input_size, setting.order(source))[0]
+            maps.extend(source.maps(context.classifier, [again], target[None], context.run_seed))
+        return normalise(maps, context.classifier.input_size, context.order(source))[0]
 
     return explain

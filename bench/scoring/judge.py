@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
-from bench.core.metric import Metric
+from bench.core.metric import Metric, ScoreMetric
 from bench.core.seeds import content_hash
 
 
@@ -43,7 +43,7 @@ class Judge:
 
         Raises UsageError for a metric that scores no derived images.
         """
-        if metric.kind != "score":
+        if not isinstance(metric, ScoreMetric):
             raise UsageError(f"a judge scores derived images, and {metric.name} has none; leave it out of --judged")
         title = f"{metric.title}, judge {self.name}"
         return dataclasses.replace(metric, name=f"{metric.name} ({self.name})", title=title, judge=self.key)

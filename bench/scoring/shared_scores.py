@@ -13,7 +13,7 @@ from bench.core.protocols import Fill
 from bench.scoring.scorer import Scorer
 
 
-class Ends:
+class SharedScores:
     """Remembers, per classifier and fill, the answers for the images asked last: all sources are scored on a chunk in
     turn."""
 

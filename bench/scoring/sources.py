@@ -39,7 +39,7 @@ class Item:
     geometry: Geometry | None = None
     """How it is."""
     fills: dict[Fill, torch.Tensor] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """What `Case.filled` has made of this image; one with other pixels (`dataclasses.replace`) begins anew."""
+    """What `Case.filled` has made of this image; one with other pixels (`dataclasses.replace`) starts with none."""
 
 
 class ImageSet(Interface):

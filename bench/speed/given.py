@@ -38,7 +38,8 @@ class Choice:
 
     @property
     def precision(self) -> torch.dtype:
-        return getattr(torch, self.dtype)
+        result: torch.dtype = getattr(torch, self.dtype)
+        return result
 
     @property
     def name(self) -> str:

@@ -58,7 +58,8 @@ def peak_of(choice: Choice, given: Given, work: str, side: str) -> int | None:
     process.start()
     sending.close()
     try:
-        return receiving.recv()
+        result: int | None = receiving.recv()
+        return result
     except EOFError:  # the process died
         return None
     finally:

@@ -13,7 +13,7 @@ from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS, Metric
 from bench.core.protocols import Protocol, protocol
 from bench.data.maps import PrecomputedMaps
-from bench.scoring.evaluate import Setting, evaluate
+from bench.scoring.evaluate import ScoringContext, evaluate
 from bench.scoring.normalise import normalise
 from bench.scoring.scorer import Scorer
 from bench.scoring.sources import ExplainerSource, Item, MapsSource
@@ -71,7 +71,7 @@ def scorings(
     metrics: list[Metric] = [METRICS[name].value for name in names]
     given = given.scoring
     classifier = given.classifier
-    setting = Setting(classifier, rules, 0, given.batch)
+    setting = ScoringContext(classifier, rules, 0, given.batch)
     items = [Item(str(i), str(i), image, None, None) for i, image in enumerate(given.images)]
     clean = Scorer(classifier.exact, given.batch).score([given.images])
     for saliency in maps:

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from bench.core.metric import METRICS
+from bench.core.metric import METRICS, ScoreMetric
 from bench.core.protocols import protocol
 from bench.speed import ours
 from bench.speed.compare import Row
@@ -34,9 +34,10 @@ def scorer_share(given: Given, watch: Stopwatch, maps: int = MAPS, steps: int = 
     chunk = given.first(min(given.batch, len(given.images))).scoring
     net, batch, size = chunk.classifier, chunk.batch, chunk.classifier.input_size
     rules = protocol(f"clean+steps={steps}")
-    asked = [METRICS[name].value for name in METRIC_NAMES]
-    derived = sum({metric.probe: metric.probes(rules) for metric in asked}.values())
-    shared = (2 if net.scoring_key else 1) + len({metric.end(rules) for metric in asked if metric.end})
+    values = (METRICS[name].value for name in METRIC_NAMES)
+    asked = [metric for metric in values if isinstance(metric, ScoreMetric)]
+    derived = sum({metric.derive: metric.n_derived(rules) for metric in asked}.values())
+    shared = (2 if net.scoring_key else 1) + len({metric.whole_fill(rules) for metric in asked if metric.whole_fill})
     drawn = torch.rand(maps, batch, size, size, generator=torch.Generator().manual_seed(0)).to(net.device)
     buffer = chunk.images.contiguous(memory_format=net.precision.layout)
     forwards = max(1, round(BARE * derived))

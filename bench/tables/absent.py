@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.core.errors import plural
-from bench.core.metric import Metric
+from bench.core.metric import MapMetric, Metric
 
 
 def absent(scores: pd.DataFrame, metrics: Sequence[Metric]) -> list[str]:
@@ -36,7 +36,8 @@ def has_value(scores: pd.DataFrame, metric: Metric) -> np.ndarray:
         return np.array([np.ndim(vector) > 0 and bool(np.isfinite(vector).all()) for vector in vectors])
     if metric.name not in scores:
         return np.zeros(len(scores), dtype=bool)
-    return np.isfinite(scores[metric.name].to_numpy(dtype=np.float64, na_value=np.nan))
+    result: np.ndarray = np.isfinite(scores[metric.name].to_numpy(dtype=np.float64, na_value=np.nan))
+    return result
 
 
 def computed(scores: pd.DataFrame, metric: Metric) -> np.ndarray:
@@ -52,7 +53,7 @@ def reason(scores: pd.DataFrame, metric: Metric, metrics: Sequence[Metric]) -> s
         return "not computed yet"
     if metric.needs and not any(has_value(scores, other).any() for other in metrics if other.needs == metric.needs):
         return f"no image has object {metric.needs}"
-    if metric.kind == "map":
+    if isinstance(metric, MapMetric):
         return "not finite on any image"
     return "the network's answer is not finite on any image"
 
@@ -62,7 +63,7 @@ def unanswered(scores: pd.DataFrame, metrics: Sequence[Metric]) -> str:
 
     Metrics that need annotation lack values for another reason and are left out.
     """
-    asked = [metric for metric in metrics if metric.kind != "map" and not metric.needs]
+    asked = [metric for metric in metrics if not isinstance(metric, MapMetric) and not metric.needs]
     lost = {metric.name: computed(scores, metric) & ~has_value(scores, metric) for metric in asked}
     parts = []
     for method, rows in sorted(scores.groupby("method").indices.items()):

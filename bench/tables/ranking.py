@@ -17,7 +17,7 @@ from bench.tables.statistics import FEWEST_FOR_INTERVAL, position_intervals, pos
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRows:
     """A ranked metric and the images that a row must have under it."""
 
     panel: Panel
@@ -28,7 +28,7 @@ class Measured:
 class Ranking:
     """What decides the order of the methods."""
 
-    measured: list[Measured]
+    measured: list[MeasuredRows]
     """The metrics with a direction and a value."""
     reasons: dict[str, str] = field(default_factory=dict)
     """By label: why a row is not ranked."""
@@ -68,12 +68,12 @@ def ranking(panels: Sequence[Panel], methods: Collection[str], held: Mapping[str
             images = panel.among(fullest)
             images = images if images.any() else panel.among(methods)
             if images.any():
-                measured.append(Measured(panel, images))
+                measured.append(MeasuredRows(panel, images))
     reasons = {label: why_not(label, measured, held[label], most) for label in methods}
     return Ranking(measured, {label: reason for label, reason in reasons.items() if reason})
 
 
-def why_not(label: str, measured: Sequence[Measured], held: Mask, most: int) -> str:
+def why_not(label: str, measured: Sequence[MeasuredRows], held: Mask, most: int) -> str:
     """`I, D missing; n = 20`, or "" for a complete row."""
     missing, partly, complete = list[str](), dict[str, list[str]](), True
     for found in measured:

@@ -79,7 +79,7 @@ def read_facts(file: Path) -> Facts:
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{file} is no checkpoint of a decoder ({type(error).__name__}: {error})") from error
     if facts.version != VERSION:
-        raise UsageError(f"{file} is of version {facts.version}, this program reads {VERSION}; train it anew")
+        raise UsageError(f"{file} is of version {facts.version}, this program reads {VERSION}; train it again")
     return facts
 
 

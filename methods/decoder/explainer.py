@@ -64,7 +64,8 @@ def decoder(classifier: Classifier, images: Tensor, targets: Tensor, *, weights:
     net = loaded(file, file.stat().st_mtime_ns, classifier.device, classifier.dtype)
     reading = read(classifier, net.config, images, targets)
     with torch.no_grad():
-        return net(reading)
+        result: Tensor = net(reading)
+        return result
 
 
 @lru_cache(maxsize=4)

@@ -156,7 +156,7 @@ def entry(program: str) -> Callable[[list[str]], int]:
     elif program == "bench.scale":
         from bench.scale import main
     else:
-        from methods.decoder.train import main
+        from methods.decoder.training.command import main
     return main
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from bench.core.errors import ENDS, UsageError, foreign, reason
+from bench.core.errors import FOREIGN_ERRORS, UsageError, foreign, reason
 
 ALIKE = 1e-4
 """Share of the largest magnitude by which answers may differ through rounding, in single precision."""
@@ -59,7 +59,7 @@ def examine(net: nn.Module, name: str, images: Tensor) -> Tensor:
     before = {path: tensor.clone() for path, tensor in net.named_buffers()}
     try:
         alone = ask(net, images[:1])
-    except ENDS as error:  # any net may fail in any way
+    except FOREIGN_ERRORS as error:  # any net may fail in any way
         refuse_real_interrupt(error)
         shape = " × ".join(map(str, images.shape[1:]))
         raise UsageError(
@@ -68,7 +68,7 @@ def examine(net: nn.Module, name: str, images: Tensor) -> Tensor:
         ) from error
     try:
         together = ask(net, images)
-    except ENDS as error:
+    except FOREIGN_ERRORS as error:
         refuse_real_interrupt(error)
         raise UsageError(
             f"{name} answers one image but fails on a batch of {len(images)} ({reason(error)}); "
@@ -95,7 +95,8 @@ def examine(net: nn.Module, name: str, images: Tensor) -> Tensor:
             f"{name}: the answer for an image depends on the others in its batch (batch normalisation without running "
             "statistics, or a mean over the batch?); explainers and scores need a net that answers image by image"
         )
-    return together
+    result: Tensor = together
+    return result
 
 
 def refuse_real_interrupt(error: BaseException) -> None:

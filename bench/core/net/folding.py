@@ -71,7 +71,8 @@ class FoldedConv(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
+        result: Tensor = self.conv(x)
+        return result
 
 
 def read_norm(root: dict[str, Any], node: fx.Node) -> Norm | None:

@@ -45,7 +45,8 @@ class GraphSplit(nn.Module):
         return maps, tuple(rest)
 
     def head(self, maps: Tensor, rest: Sequence[Tensor]) -> Tensor:
-        return self.head_graph(maps, *(_expanded(tensor, maps.shape[0]) for tensor in rest))
+        result: Tensor = self.head_graph(maps, *(_expanded(tensor, maps.shape[0]) for tensor in rest))
+        return result
 
     def forward(self, x: Tensor, tap: Tap | None = None) -> Tensor:
         maps, rest = self.trunk(x)
@@ -81,7 +82,8 @@ class Traced:
         ]
         if not inside:
             raise Untraceable(f"no operation of {layer!r} is in the graph")
-        return inside[-1]
+        result: fx.Node = inside[-1]
+        return result
 
     def taps(self, layers: Sequence[str], layouts: Sequence[Layout]) -> fx.GraphModule:
         """x -> ([maps of each layer], logits); the logits are computed from those maps."""

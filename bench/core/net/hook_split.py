@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -35,13 +35,13 @@ class HookSplit(nn.Module):
 
     def head(self, maps: Tensor, rest: Sequence[Tensor]) -> Tensor:
         (x,) = rest
-        return self(x.expand(maps.shape[0], *x.shape[1:]), lambda _: maps.clone())
+        result: Tensor = self(x.expand(maps.shape[0], *x.shape[1:]), lambda _: maps.clone())
+        return result
 
     def forward(self, x: Tensor, tap: Tap | None = None) -> Tensor:
-        if tap is None:
-            return self.net(x)
-        with self.replacing(tap):
-            return self.net(x)
+        with self.replacing(tap) if tap else nullcontext():
+            result: Tensor = self.net(x)
+        return result
 
     def replacing(self, tap: Tap) -> Any:
         """A context in which the layer's maps are replaced by `tap(maps)`."""

@@ -59,4 +59,5 @@ class Widened(nn.Module):
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x.to(self.dtype))
+        result: Tensor = self.layer(x.to(self.dtype))
+        return result

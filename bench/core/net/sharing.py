@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Answer = tuple[Tensor, tuple[Tensor, ...]]
+SharedTrunkResult = tuple[Tensor, tuple[Tensor, ...]]
 
 
 class SharedTrunk:
@@ -17,11 +17,11 @@ class SharedTrunk:
     another does to its own; images that require a gradient always take a pass of their own.
     """
 
-    def __init__(self, trunk: Callable[[Tensor], Answer]):
+    def __init__(self, trunk: Callable[[Tensor], SharedTrunkResult]):
         self.trunk = trunk
-        self.known: tuple[Tensor, Answer] | None = None
+        self.known: tuple[Tensor, SharedTrunkResult] | None = None
 
-    def __call__(self, images: Tensor) -> Answer:
+    def __call__(self, images: Tensor) -> SharedTrunkResult:
         if images.requires_grad:
             return self.trunk(images)
         if self.known is None or not same(images, self.known[0]):

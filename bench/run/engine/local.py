@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from bench.run.engine.registry import Rebuild, engine
-from bench.run.engine.unit import Answer, Engine, Unit, Wanted
+from bench.run.engine.unit import Engine, Unit, UnitResult, Wanted
 from bench.run.engine.worker import Worker
 from bench.run.request import Request
 
@@ -15,7 +15,7 @@ class LocalEngine:
 
     def carry_out(
         self, request: Request, units: Sequence[Unit], wanted: Wanted
-    ) -> Generator[tuple[Unit, Answer], None, None]:
+    ) -> Generator[tuple[Unit, UnitResult], None, None]:
         worker = Worker(request)
         with request.classifier.sharing():
             for unit in units:

@@ -22,7 +22,7 @@ from bench.core.errors import UsageError, plural
 from bench.core.seeds import content_hash
 from bench.run.engine.address import no_cluster, require_cluster
 from bench.run.engine.registry import Rebuild
-from bench.run.engine.unit import Answer, Outcome, Unit, Wanted
+from bench.run.engine.unit import Outcome, Unit, UnitResult, Wanted
 from bench.run.engine.worker import Worker
 from bench.run.request import Request
 
@@ -101,7 +101,7 @@ class Actor:
             )
         self.worker = Worker(request)
 
-    def carry_out(self, unit: Unit) -> Answer:
+    def carry_out(self, unit: Unit) -> UnitResult:
         assert self.worker
         return self.worker.carry_out(unit)
 
@@ -160,7 +160,7 @@ class RayEngine:
 
     def carry_out(
         self, request: Request, units: Sequence[Unit], wanted: Wanted
-    ) -> Generator[tuple[Unit, Answer], None, None]:
+    ) -> Generator[tuple[Unit, UnitResult], None, None]:
         queue, losses, idle = Queue(units, wanted), Counter[Unit](), list[Hand]()
         hands = self.start(request, len(units))
         calls = {hand.actor.ready.remote(): hand for hand in hands}
@@ -188,7 +188,7 @@ class RayEngine:
                         queue.put(unit)
                     else:
                         died = f"{plural(LOSSES, 'worker')} died of it: {one_line(error)}"
-                        yield unit, Answer(Outcome("failed", died))
+                        yield unit, UnitResult(Outcome("failed", died))
                 else:
                     idle.append(hand)
                     if unit:

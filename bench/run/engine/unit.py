@@ -41,7 +41,7 @@ class Unit:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class UnitResult:
     """What became of a unit: its rows, or why there are none."""
 
     outcome: Outcome = field(default_factory=Outcome)
@@ -70,4 +70,4 @@ class Engine(Protocol):
 
     def carry_out(
         self, request: Request, units: Sequence[Unit], wanted: Wanted
-    ) -> Generator[tuple[Unit, Answer], None, None]: ...
+    ) -> Generator[tuple[Unit, UnitResult], None, None]: ...

@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 
 from bench.core.device import device_name
-from bench.core.errors import ENDS, Skip, UsageError, foreign, reason
-from bench.run.engine.unit import Answer, Outcome, Unit
+from bench.core.errors import FOREIGN_ERRORS, Skip, UsageError, foreign, reason
+from bench.run.engine.unit import Outcome, Unit, UnitResult
 from bench.run.images import load_items
 from bench.run.request import Request
 from bench.scoring.evaluate import evaluate
@@ -27,13 +27,13 @@ class Worker:
 
     def __init__(self, request: Request):
         self.request = request
-        self.setting = replace(request.setting, guard=Guard(request.classifier))
+        self.context = replace(request.context, guard=Guard(request.classifier))
         self.samples = {sample.id: sample for sample in request.dataset.samples}
         self.sources = {source.label: source for source in request.sources}
         self.metrics = {metric.tag: metric for metric in request.metrics}
         self._chunk: tuple[int, list[Item], torch.Tensor, dict[str, str]] | None = None
 
-    def carry_out(self, unit: Unit) -> Answer:
+    def carry_out(self, unit: Unit) -> UnitResult:
         """One source on one chunk; what the source raises becomes the answer's outcome.
 
         All images of the chunk are computed, so that each keeps its place in every batch.
@@ -42,34 +42,35 @@ class Worker:
             self._chunk = unit.chunk, *self.load(unit.images, unit.clean)
         _, items, clean, gone = self._chunk
         if not items:
-            return Answer(gone=gone)
+            return UnitResult(gone=gone)
         known = None if unit.clean else tuple(clean.numpy())
         source, metrics = self.sources[unit.source], [self.metrics[tag] for tag in unit.metrics]
         failures: dict[str, str] = {}
         try:
-            rows, maps = evaluate(self.setting, source, items, clean, metrics, failures)
+            rows, maps = evaluate(self.context, source, items, clean, metrics, failures)
         except Skip as why:
-            return Answer(Outcome("skipped", str(why)), clean=known, gone=gone)
+            return UnitResult(Outcome("skipped", str(why)), clean=known, gone=gone)
         except (torch.OutOfMemoryError, MemoryError):
             tip = f"with batches of {self.request.batch} images; try a smaller --batch-size"
-            return Answer(Outcome("out of memory", tip), clean=known, gone=gone)
-        except ENDS as error:
+            return UnitResult(Outcome("out of memory", tip), clean=known, gone=gone)
+        except FOREIGN_ERRORS as error:
             self.leave_nothing_behind()
             if not foreign(error):
                 raise
-            return Answer(Outcome("failed", reason(error)), clean=known, gone=gone, traceback=traceback.format_exc())
+            failed = Outcome("failed", reason(error))
+            return UnitResult(failed, clean=known, gone=gone, traceback=traceback.format_exc())
         facts = {
             "method": source.label,
             "batch": self.request.batch,
             "device": device_name(self.request.classifier.device),
         }
-        return Answer(rows=[facts | row for row in rows], maps=maps, clean=known, gone=gone, failures=failures)
+        return UnitResult(rows=[facts | row for row in rows], maps=maps, clean=known, gone=gone, failures=failures)
 
     def leave_nothing_behind(self) -> None:
         """Put back what a failed explainer has changed; why it failed is told already."""
-        if self.setting.guard:
+        if self.context.guard:
             with suppress(Changed):
-                self.setting.guard.check(deep=True)
+                self.context.guard.check(deep=True)
 
     def load(
         self, images: pd.DataFrame, known: Sequence[np.ndarray] | None = None
@@ -87,7 +88,7 @@ class Worker:
             return items, scorer.score([item.image[None] for item in items]), gone
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise UsageError(f"no memory for batches of {self.request.batch}; try a smaller --batch-size") from error
-        except ENDS as error:
+        except FOREIGN_ERRORS as error:
             if not foreign(error):
                 raise
             name = self.request.classifier.name

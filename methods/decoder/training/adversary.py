@@ -27,7 +27,8 @@ class Adversary:
     def verdict(self, masked: Tensor) -> Tensor:
         """(B,) −D(masked), what the decoder pays; no gradient for D."""
         self.net.requires_grad_(False)
-        return -self.net(2 * masked - 1)[:, 0]
+        result: Tensor = -self.net(2 * masked - 1)[:, 0]
+        return result
 
     def learn(self, real: Tensor, masked: Tensor) -> float:
         """One step on max(0, 1 − D(real)) + max(0, 1 + D(masked)), images in [0, 1] without graph; the loss."""
@@ -37,4 +38,5 @@ class Adversary:
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
-        return loss.item()
+        result: float = loss.item()
+        return result

@@ -21,15 +21,15 @@ from bench.core.errors import UsageError
 from bench.core.files import write_atomic
 from bench.core.seeds import forked_rng, seed_for
 from methods.decoder.architecture import Decoder, Reading, min_max
-from methods.decoder.backgrounds import background
-from methods.decoder.losses import Views, drop, gain
 from methods.decoder.reading import read
-from methods.decoder.training import progress as files
 from methods.decoder.training.adversary import Adversary
+from methods.decoder.training.backgrounds import background
 from methods.decoder.training.cache import restored
+from methods.decoder.training.losses import Views, drop, gain
 from methods.decoder.training.photographs import Batch, Photographs, Ticket, batches, collate, pixels_of
 from methods.decoder.training.recipe import Recipe
-from methods.decoder.views import COMPOSITIONS, Scene
+from methods.decoder.training.views import COMPOSITIONS, Scene
+from methods.training import progress as files
 
 CLIP = 10.0
 """Largest norm of a step's gradient, as casme's."""

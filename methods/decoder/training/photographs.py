@@ -99,7 +99,8 @@ class Photographs(TorchDataset[Batch | None]):
             mirrored = bool(torch.rand(()) < 0.5)
         mode = InterpolationMode(self.interpolation)
         cut = TF.resized_crop(image, top, left, height, width, [size, size], mode)
-        return TF.pil_to_tensor(TF.hflip(cut) if mirrored else cut)
+        result: Tensor = TF.pil_to_tensor(TF.hflip(cut) if mirrored else cut)
+        return result
 
     def reference(self, sample: Sample) -> Tensor:
         """(S, S) in [0, 1]: the stored map, bilinear to the image, from its minimum to its maximum."""

@@ -16,7 +16,7 @@ from bench.core.dataset import load_dataset
 from bench.data.pixels import load_image
 from methods.decoder.architecture import Decoder, min_max
 from methods.decoder.reading import read
-from methods.decoder.training.progress import Row
+from methods.training.progress import Row
 
 COLUMNS = 5
 COMPARED = 4

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 from bench.core.errors import UsageError
-from methods.decoder.backgrounds import background
-from methods.decoder.losses import LOSSES, Loss, View
-from methods.decoder.regularisers import REGULARISERS
-from methods.decoder.terms import Term, parse_terms
+from methods.decoder.training.backgrounds import background
+from methods.decoder.training.losses import LOSSES, Loss, View
+from methods.decoder.training.regularisers import REGULARISERS
+from methods.decoder.training.terms import Term, parse_terms
 
 Target = Literal["predicted", "true"]
 
