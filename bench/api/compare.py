@@ -58,7 +58,7 @@ def digests(results: Results) -> list[tuple[str, str]]:
 def differing(first: dict[str, object], second: dict[str, object]) -> pd.DataFrame:
     facts = [name for name in dict.fromkeys([*first, *second]) if name not in IGNORED]
     rows = {name: (first.get(name, ""), second.get(name, "")) for name in facts if first.get(name) != second.get(name)}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["a", "b"]).rename_axis("context")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["a", "b"]).rename_axis("setting")
 
 
 def metric_rows(a: Results, b: Results, name: str, common: set[tuple[str, str]]) -> list[dict[str, object]]:

@@ -23,7 +23,6 @@ from bench.run.build_request import Given, build_request
 from bench.run.carry_out import CompletedRun, print_and_write, result, run_facts
 from bench.run.config import DEFAULT_MODEL, RunConfig
 from bench.run.precision_budget import facts
-from bench.run.table_of_request import asked_rows
 from bench.run.timing import stored_timings
 from bench.tables.leaderboard import Leaderboard
 
@@ -100,7 +99,6 @@ def results_of(finished: CompletedRun, board: Leaderboard) -> Results:
     }
     if len(timings := stored_timings(request, finished.store, finished.scored)):
         files["timing.csv"] = timings.to_csv(index=False).encode()
-    rows = asked_rows(request, finished.images, finished.store, finished.outcomes)
     names = names_of(list(board.metrics))
     renamed = {name + end: column + end for name, column in names.items() for end in ("", "_vector")}
-    return Results(files, rows.rename(columns=renamed), names)
+    return Results(files, finished.rows.rename(columns=renamed), names)

@@ -15,12 +15,20 @@ from bench.core.ranges import Range
 T = TypeVar("T", int, float)
 
 
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a default where it says something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        telling = action.default not in (None, False, [], argparse.SUPPRESS)
+        return super()._get_help_string(action) if telling else action.help
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that shows every default and does not print all flags when one is wrong."""
 
     def __init__(self, prog: str, description: str | None, epilog: str | None = None):
         super().__init__(prog, description=description, epilog=epilog,
-                         formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+                         formatter_class=Formatter)  # fmt: skip
 
     def error(self, message: str) -> NoReturn:
         unknown = re.fullmatch(r"unrecognized arguments: (--[\w-]+).*", message)

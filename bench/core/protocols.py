@@ -83,7 +83,7 @@ class Protocol:
     @property
     def key(self) -> str:
         """Every field that can change a number, for content keys; but `own_size`, which changes some images only and
-        stands in the keys of those (`Request.clean_key`)."""
+        stands in the keys of those (`bench.run.keys`)."""
         fields = dataclasses.asdict(self)
         later = (k for k, v in LATER.items() if fields[k] == v)
         left_out = {"name", "note", "paper", "max_passes", "own_size", *later}

@@ -7,7 +7,6 @@ from bench.paper.measured import MeasuredRows, keep_images, statistics
 from bench.run.carry_out import carry_out
 from bench.run.provenance import provenance
 from bench.run.request import Request
-from bench.run.table_of_request import asked_rows
 from bench.run.timing import stored_timings
 from bench.tables.content import Cell
 
@@ -17,7 +16,7 @@ def measure(request: Request) -> MeasuredRows:
     quartiles."""
     finished = carry_out(request)
     keep_images(finished.images, request.out)
-    scores = asked_rows(request, finished.images, finished.store, finished.outcomes)
+    scores = finished.rows
     why = {
         label: f"{outcome.status}: {outcome.reason}" for label, outcome in finished.outcomes.items() if outcome.reason
     }

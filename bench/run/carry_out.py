@@ -23,7 +23,7 @@ from bench.run.engine.local import LocalEngine
 from bench.run.engine.unit import Engine, Outcome, Unit, UnitResult
 from bench.run.engine.worker import Worker
 from bench.run.estimate import estimate
-from bench.run.images import Images, size_of
+from bench.run.images import Images
 from bench.run.precision_budget import Budget, error_budget, facts, stated
 from bench.run.provenance import provenance
 from bench.run.request import Request
@@ -50,6 +50,11 @@ class CompletedRun:
     lost: dict[tuple[str, str], str] = field(default_factory=dict)
     """By source and metric: why a column, or the timing, was lost."""
 
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The stored rows that the request asked for, see `asked_rows`."""
+        return asked_rows(self.request, self.images, self.store, self.outcomes)
+
     @property
     def scored(self) -> list[Source]:
         return [source for source in self.request.sources if self.outcomes[source.label].status == "ok"]
@@ -73,16 +78,19 @@ def run(request: Request, engine: Engine | None = None) -> bool:
     The engine is this process alone unless another is given."""
     finished, table = result(request, engine)
     print_and_write(finished, table)
+    if finished.store.added:
+        finished.store.compact()
     return finished.failed
 
 
 def result(request: Request, engine: Engine | None = None) -> tuple[CompletedRun, Leaderboard]:
     """A request carried out, and its leaderboard."""
     finished = carry_out(request, engine)
-    for name, why in failing_pools(request, finished).items():
+    for name, why in failing_pools(request, finished.rows).items():
         finished.lost[EVERY, name] = why
         request = replace(request, metrics=tuple(metric for metric in request.metrics if metric.name != name))
-    table = stated(leaderboard(request, finished.images, finished.store, finished.outcomes), finished.budget)
+    board = leaderboard(request, finished.images, finished.store, finished.outcomes, finished.rows)
+    table = stated(board, finished.budget)
     return finished, replace(table, notes=[*finished.remarks, *table.notes])
 
 
@@ -90,9 +98,8 @@ EVERY = "every method"
 ROWS = "rows.parquet"
 
 
-def failing_pools(request: Request, finished: CompletedRun) -> dict[str, str]:
+def failing_pools(request: Request, scores: pd.DataFrame) -> dict[str, str]:
     """Plug-in metrics whose values over images cannot be computed, by name, and why."""
-    scores = asked_rows(request, finished.images, finished.store, finished.outcomes)
     found = {}
     for metric in request.metrics:
         vectors = scores.get(f"{metric.name}_vector", pd.Series(dtype=object)).dropna()
@@ -134,7 +141,7 @@ def run_facts(request: Request, provenance: Mapping[str, Any]) -> dict[str, Any]
 
 def write_rows(finished: CompletedRun, folder: Path) -> None:
     """`rows.parquet`: which stored row stands behind each method and image of the table, by content key."""
-    rows = asked_rows(finished.request, finished.images, finished.store, finished.outcomes)
+    rows = finished.rows
     write_atomic(folder / ROWS, lambda path: rows[["method", "image", "key"]].to_parquet(path, index=False))
 
 
@@ -205,7 +212,7 @@ class RunProgress:
             self.log_probabilities.update(self.store.rows("clean").get("log_probabilities", {}))
         stored = self.store.rows("scores").iloc[: 0 if request.force else None]
         tags = {metric.tag for metric in request.metrics}
-        gaps = {s.label: missing(stored, self.keys(s, self.images.table), tags) for s in sources}
+        gaps = {s.label: missing(stored, self.images.score_keys(s), tags) for s in sources}
         if request.progress:
             print(estimate(request, sources, {label: len(keys) for label, keys in gaps.items()}), flush=True)
         units = list(self.units(sources, gaps))
@@ -233,22 +240,15 @@ class RunProgress:
         for chunk in self.images.chunks():
             place, clean = int(chunk.index[0]), self.known(chunk)
             for source in sources:
-                keys = self.keys(source, chunk)
+                keys = self.images.score_keys(source, chunk)
                 lacking = set().union(*(gaps[source.label].get(key, ()) for key in keys))
                 if lacking:
                     metrics = tuple(metric.tag for metric in self.request.metrics if metric.tag in lacking)
                     yield Unit(source.label, place, chunk, tuple(keys), metrics, clean)
 
-    def keys(self, source: Source, table: pd.DataFrame) -> list[str]:
-        samples, key = self.images.samples, self.request.score_key
-        return [key(source, samples[row.id], row.digest, size_of(row)) for row in table.itertuples()]
-
-    def clean_keys(self, table: pd.DataFrame) -> list[str]:
-        return [self.request.clean_key(row.digest, size_of(row)) for row in table.itertuples()]
-
     def known(self, chunk: pd.DataFrame) -> tuple[np.ndarray, ...] | None:
         """The images' log-probabilities, if none is lacking."""
-        found = [self.log_probabilities.get(key) for key in self.clean_keys(chunk)]
+        found = [self.log_probabilities.get(key) for key in self.images.keys.clean_keys(chunk)]
         present = tuple(log_p for log_p in found if log_p is not None)
         return present if len(present) == len(found) else None
 
@@ -272,7 +272,7 @@ class RunProgress:
         """Store log-probabilities that are not stored yet."""
         if clean is None or chunk.empty or self.known(chunk):
             return
-        keys = self.clean_keys(chunk)
+        keys = self.images.keys.clean_keys(chunk)
         self.store.add("clean", [{"key": key, "have": ["clean"], "image": image, "log_probabilities": log_p}
                                  for key, image, log_p in zip(keys, chunk.id, clean, strict=True)])  # fmt: skip
         self.log_probabilities.update(zip(keys, clean, strict=True))

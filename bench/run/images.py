@@ -16,8 +16,9 @@ from bench.core.files import write_atomic
 from bench.data.manifest import build_manifest
 from bench.data.pixels import ImageProblem, geometry, load_image, load_mask, map_boxes
 from bench.data.selection import select
+from bench.run.keys import ContentKeys, size_of
 from bench.run.request import Request
-from bench.scoring.sources import Item
+from bench.scoring.sources import Item, Source
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Images:
     def __init__(self, request: Request):
         """Choose `request.limit` images after `request.skip`, check every file. Raises UsageError when none is left."""
         self.request = request
+        self.keys = ContentKeys(request)
         chosen = select(request.dataset, request.limit, request.seed, request.skip)
         self.samples = {sample.id: sample for sample in chosen.samples}
         manifest = build_manifest(chosen, request.progress)
@@ -92,6 +94,10 @@ class Images:
                 "leave the files alone and run the same command again"
             )
 
+    def score_keys(self, source: Source, table: pd.DataFrame | None = None) -> list[str]:
+        """Content keys of a source's rows, for the whole list of images or a part of it."""
+        return self.keys.score_keys(source, self.table if table is None else table, self.samples)
+
     def file(self, image: str) -> str:
         """An image's path below the data set's root, so that the list of images holds on another machine."""
         path, root = self.samples[image].path, self.request.dataset.root
@@ -126,11 +132,6 @@ def unreadable(problems: Mapping[str, str]) -> tuple[str, ...]:
 def listed(names: list[str]) -> str:
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def size_of(row: Any) -> tuple[int, int]:
-    """Width and height of a row of the list of images."""
-    return int(row.width), int(row.height)
 
 
 def load_items(

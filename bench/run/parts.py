@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,12 +36,33 @@ def read_parts(folder: Path, schema: int) -> list[pa.Table]:
 
 
 def tables(folder: Path, schema: int) -> Iterator[tuple[Path, pa.Table]]:
-    for path in sorted(folder.glob("*.parquet")):
+    """The tables of a folder. Where a file goes while the folder is read, because another process joins small files to
+    a large one, the list is read again."""
+    found: dict[Path, pa.Table] = {}
+    for _ in range(RELISTED):
+        paths = sorted(folder.glob("*.parquet"))
+        found = {path: table for path, table in found.items() if path in set(paths)}
+        found |= dict(read_tables([path for path in paths if path not in found], schema))
+        if all(os.path.lexists(path) for path in paths):
+            break
+    yield from sorted(found.items())
+
+
+RELISTED = 5
+
+
+def read_tables(paths: Sequence[Path], schema: int) -> Iterator[tuple[Path, pa.Table]]:
+    """The tables of files, of this schema; what is damaged or not ours is set aside, and what has gone is left out."""
+    for path in paths:
+        if not os.path.lexists(path):
+            continue
         try:
             if not path.is_file():
                 raise ValueError("not a file")
             table = pq.ParquetFile(path).read().replace_schema_metadata(None)
             check(table)
+        except FileNotFoundError:
+            continue
         except Exception as error:
             set_aside(path, error, AGAIN)
             continue

@@ -18,7 +18,7 @@ from bench.core.explainer import EXPLAINERS
 from bench.core.metric import Metric, ScoreMetric
 from bench.core.net.precision import Precision
 from bench.core.seeds import content_hash
-from bench.run.images import Images, load_items, size_of
+from bench.run.images import Images, load_items
 from bench.run.request import Request
 from bench.run.store import Store
 from bench.scoring.evaluate import ScoringContext, evaluate
@@ -74,7 +74,7 @@ def error_budget(request: Request, images: Images, store: Store) -> Budget | Non
         return None
     source = ExplainerSource(EXPLAINERS.spec(REFERENCE))
     metrics = [metric for metric in request.metrics if isinstance(metric, ScoreMetric) and not metric.judge]
-    rows = [request.score_key(source, images.samples[row.id], row.digest, size_of(row)) for row in first.itertuples()]
+    rows = images.score_keys(source, first)
     tags = [metric.tag for metric in metrics]
     key = content_hash("budget of means", str(net.precision), *rows, *tags, device_name(net.device), request.batch)
     stored = store.rows("budget")

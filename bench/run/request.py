@@ -1,4 +1,4 @@
-"""What a command asks for, resolved, and the content keys of its rows."""
+"""What a command asks for, resolved."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bench.core.classifier import Classifier
-from bench.core.dataset import Dataset, Sample
+from bench.core.dataset import Dataset
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
-from bench.core.seeds import content_hash
-from bench.data.pixels import geometry
 from bench.scoring.evaluate import ScoringContext
 from bench.scoring.judge import Judge
 from bench.scoring.sources import Source
@@ -22,7 +18,7 @@ from bench.scoring.sources import Source
 
 @dataclass(frozen=True)
 class Request:
-    """Everything a run depends on. Keys hold what can change a number, never rank, order, batch or world size."""
+    """Everything a run depends on."""
 
     classifier: Classifier
     dataset: Dataset
@@ -52,25 +48,3 @@ class Request:
     @property
     def context(self) -> ScoringContext:
         return ScoringContext(self.classifier, self.protocol, self.seed, self.batch, self.judge)
-
-    def clean_key(self, digest: str, size: tuple[int, int] | None = None) -> str:
-        """Key of the untouched image's log-probabilities; `digest` is the sha256 of the image file, `size` its width
-        and height. Only where the protocol's rule for images of the network's own size matters is it part of the key.
-        """
-        net, pixels = self.classifier, self.protocol.pixels
-        ways = (geometry(*size, pixels, net.input_size, rule) for rule in ("resized", "as-is")) if size else ()
-        kept = ("own size",) if len(set(ways)) > 1 and self.protocol.own_size == "as-is" else ()
-        return content_hash(
-            "clean", digest, net.name, net.digest, net.input_size, net.interpolation, net.mean.tolist(),
-            net.std.tolist(), net.dtype, self.protocol.pixels, torch.__version__, *net.key,
-            *kept,
-        )  # fmt: skip
-
-    def score_key(self, source: Source, sample: Sample, digest: str, size: tuple[int, int] | None = None) -> str:
-        """Key of a row of scores: one source on an image as annotated; `digest` and `size` as in `clean_key`."""
-        learned = source.learned(self.classifier)
-        return content_hash(
-            "scores", self.clean_key(digest, size), self.classifier.layer, source.key(sample.id),
-            self.context.order(source), self.protocol.key, self.seed, sample.annotation,
-            *([learned.digest] if learned else []), *self.classifier.scoring_key,
-        )  # fmt: skip

@@ -5,21 +5,30 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load_file, save
 
 from bench.core.files import write_atomic
 from bench.core.unfinished import sweep
 from bench.run.merge import STORED_AT, newest
-from bench.run.parts import read_parts, set_aside
+from bench.run.parts import read_parts, read_tables, set_aside
 
 SCHEMA = 1
 """Version of the row format; rows of another version are not read."""
+
+
+COMPACTED = ("scores", "clean")
+FEW = 64
+"""Fewer small files than this are left alone."""
+LARGE = 64 << 20
+"""Bytes from which on a file is not small, and about which a joined one has."""
 
 
 class Store:
@@ -48,6 +57,26 @@ class Store:
             frame["maps_file"] = f"{file}.safetensors"
         write_atomic(self.folder / kind / f"{file}.parquet", lambda path: frame.to_parquet(path, index=False))
         self.added += len(rows)
+
+    def compact(self) -> None:
+        """Join small files of rows into larger ones, as they are.
+
+        A larger file is complete on the disk before the small ones go, so that a kill leaves some rows twice, which is
+        harmless, and none missing. A file that another process has replaced meanwhile stays.
+        """
+        for kind in COMPACTED:
+            for parts in groups(self.folder / kind):
+                before = {part: identity(part) for part in parts}
+                tables = [table for _, table in read_tables(parts, SCHEMA)]
+                if not tables:
+                    continue
+                joined = pa.concat_tables(tables, promote_options="permissive")
+                digest = hashlib.sha256("\n".join(part.name for part in parts).encode()).hexdigest()[:32]
+                place = self.folder / kind / f"{digest}.parquet"
+                write_atomic(place, lambda path, joined=joined: pq.write_table(joined, path))  # type: ignore[misc]
+                for part in parts:
+                    if identity(part) == before[part]:
+                        part.unlink(missing_ok=True)
 
     def rows(self, kind: str) -> pd.DataFrame:
         """All rows of a kind, one per key, columns joined over the files that hold a part of it; a column that is empty
@@ -84,3 +113,27 @@ def missing(rows: pd.DataFrame, keys: Iterable[str], tags: set[str]) -> dict[str
     have = rows.have.to_dict() if len(rows) else {}
     gaps = {key: tags - set(have.get(key, ())) for key in keys}
     return {key: gap for key, gap in gaps.items() if gap}
+
+
+def groups(folder: Path) -> list[list[Path]]:
+    """Small files of a folder that make one large file each; none where there are few."""
+    found: list[list[Path]] = [[]]
+    size = 0
+    for path in sorted(folder.glob("*.parquet")):
+        with suppress(OSError):
+            own = path.stat().st_size
+            if path.is_file() and own < LARGE // 2:
+                if size + own > LARGE:
+                    found.append([])
+                    size = 0
+                found[-1].append(path)
+                size += own
+    return [parts for parts in found if len(parts) >= FEW]
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Changes where a file is replaced; None for one that has gone."""
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_ino, status.st_mtime_ns
+    return None

@@ -11,7 +11,7 @@ import pandas as pd
 from bench.core.device import device_name
 from bench.run.engine.unit import Outcome
 from bench.run.equal_maps import equal_rows
-from bench.run.images import Images, size_of
+from bench.run.images import Images
 from bench.run.provenance import provenance
 from bench.run.request import Request
 from bench.run.store import Store
@@ -37,9 +37,8 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
     for source in request.sources:
         if outcomes[source.label].status == "ok":
             by_key: dict[str, list[str]] = {}  # copies of one file with one label have one key
-            for row in images.table.itertuples():
-                key = request.score_key(source, images.samples[row.id], row.digest, size_of(row))
-                by_key.setdefault(key, []).append(row.id)
+            for key, image in zip(images.score_keys(source), images.table.id, strict=True):
+                by_key.setdefault(key, []).append(image)
             found = [(key, image) for key in stored.index.intersection(list(by_key)) for image in by_key[key]]
             part = stored.loc[[key for key, _ in found]]
             parts.append(part.assign(method=source.label, image=[image for _, image in found]))
@@ -54,9 +53,10 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
     return scores
 
 
-def leaderboard(request: Request, images: Images, store: Store, outcomes: dict[str, Outcome]) -> Leaderboard:
-    """The table of a request, from what is stored."""
-    scores = asked_rows(request, images, store, outcomes)
+def leaderboard(
+    request: Request, images: Images, store: Store, outcomes: dict[str, Outcome], scores: pd.DataFrame
+) -> Leaderboard:
+    """The table of a request, from its rows, see `asked_rows`."""
     timings = stored_timings(request, store, [s for s in request.sources if outcomes[s.label].status == "ok"])
     known = {*scores.method, *(timings.method if request.timing else ())}
     none = Outcome("skipped", "nothing is stored yet")

@@ -20,7 +20,7 @@ from bench.core.protocols import Protocol
 from bench.core.seeds import seed_for
 from bench.scoring.guard import Changed, Guard
 from bench.scoring.judge import Judge
-from bench.scoring.normalise import normalise, tied_share
+from bench.scoring.normalise import normalise, tied_shares
 from bench.scoring.scorer import Scorer
 from bench.scoring.shared_scores import SharedScores
 from bench.scoring.sources import Item, Source
@@ -89,21 +89,27 @@ def evaluate(
     if guard:
         guard.check(deep=True)
     maps, kinds = normalise(raw, classifier.input_size, context.order(source))
+    tops = clean.argmax(1).tolist()
     cases = [
-        Case(item.image, saliency, raw_map, int(target), item.label, protocol, classifier.mean,
-             seed_for(context.run_seed, item.digest, "ties"), int(log_p.argmax()), item.boxes, item.mask, item.fills)
-        for item, saliency, raw_map, target, log_p in zip(items, maps, raw, targets, clean, strict=True)
+        Case(item.image, saliency, raw_map, target, item.label, protocol, classifier.mean,
+             seed_for(context.run_seed, item.digest, "ties"), top, item.boxes, item.mask, item.fills)
+        for item, saliency, raw_map, target, top in zip(items, maps, raw, targets.tolist(), tops, strict=True)
     ]  # fmt: skip
     lost = Lost(failures, guard)
     values = measure(context, source, items, cases, clean, metrics, lost)
+    if guard:
+        guard.check()  # our own metrics once for all; plug-ins were checked one by one
     have = [metric.tag for metric in metrics if metric.tag not in lost.why]
     rows = []
-    for item, case, kind, log_p, measured in zip(items, cases, kinds, clean, values, strict=True):
-        answered = bool(log_p.isfinite().any() and not log_p.isnan().any())
+    answers = (clean.isfinite().any(1) & ~clean.isnan().any(1)).tolist()
+    probabilities = clean.gather(1, targets[:, None])[:, 0].exp().tolist()
+    for item, case, kind, tied, answered, p, measured in zip(
+        items, cases, kinds, tied_shares(maps), answers, probabilities, values, strict=True
+    ):
         row: dict[str, Any] = {
-            "image": item.id, "label": item.label, "target": case.target, "p": float(log_p[case.target].exp()),
-            "right": bool(log_p.argmax() == item.label) if answered and item.label is not None else None,
-            "degenerate": kind, "tied": tied_share(case.map), "have": have,
+            "image": item.id, "label": item.label, "target": case.target, "p": p,
+            "right": case.predicted == item.label if answered and item.label is not None else None,
+            "degenerate": kind, "tied": tied, "have": have,
         }  # fmt: skip
         rows.append(row | columns(measured if answered else dict.fromkeys(measured, NO_VALUE)))
     return rows, {item.id: to_float16(case.raw_map) for item, case in zip(items, cases, strict=True)}
@@ -142,8 +148,8 @@ class Lost:
         """Note what goes wrong inside the block as a failure of these metrics, but for running out of memory."""
         try:
             yield
-            if self.guard:
-                self.guard.check(deep=any(metric.source for metric in metrics))
+            if self.guard and any(metric.source for metric in metrics):
+                self.guard.check(deep=True)
         except (torch.OutOfMemoryError, MemoryError, Interrupted):
             raise
         except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -174,7 +180,7 @@ def measure(
     if judged := [metric for metric in metrics if metric.judge]:
         judge = context.judge
         if judge is None or {metric.judge for metric in judged} != {judge.key}:
-            raise ValueError("the metrics name another judge than the context")
+            raise ValueError("the metrics name another judge than the run")
         fill_scores(found, context, judge.classifier, items, cases, None, judged, lost)
     for metric in metrics:
         if isinstance(metric, ScoreMetric):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
 from bench.core.explainer import MapOrder
@@ -29,8 +30,7 @@ def normalise(raw: torch.Tensor | Sequence[torch.Tensor], size: int, order: MapO
     in the table, never dropped.
     """
     if not isinstance(raw, torch.Tensor):
-        parts = [normalise(one[None], size, order) for one in raw]
-        return torch.cat([maps for maps, _ in parts]), [kind for _, kinds in parts for kind in kinds]
+        return normalise_list(raw, size, order)
     finite = raw.isfinite().flatten(1).all(1)
     maps = ORDERS[order](torch.where(finite[:, None, None], raw, 0.0), size)
     span = maps.amax((1, 2)) - maps.amin((1, 2))
@@ -40,7 +40,22 @@ def normalise(raw: torch.Tensor | Sequence[torch.Tensor], size: int, order: MapO
     return maps, kinds
 
 
-def tied_share(saliency: torch.Tensor) -> float:
-    """Share of the pixels of a (H, W) map whose value another pixel has too."""
-    counts = saliency.flatten().unique(return_counts=True)[1]
-    return float(counts[counts > 1].sum() / saliency.numel())
+def normalise_list(raw: Sequence[torch.Tensor], size: int, order: MapOrder) -> tuple[torch.Tensor, list[str]]:
+    """`normalise` of maps of any shapes: those of one shape together."""
+    places: dict[torch.Size, list[int]] = {}
+    for place, one in enumerate(raw):
+        places.setdefault(one.shape, []).append(place)
+    found: dict[int, tuple[torch.Tensor, str]] = {}
+    for group in places.values():
+        maps, kinds = normalise(torch.stack([raw[place] for place in group]), size, order)
+        found.update(zip(group, zip(maps, kinds, strict=True), strict=True))
+    return torch.stack([found[place][0] for place in range(len(raw))]), [found[place][1] for place in range(len(raw))]
+
+
+def tied_shares(maps: torch.Tensor) -> list[float]:
+    """Per (H, W) map, the share of the pixels whose value another pixel has too."""
+    values = np.sort(maps.detach().flatten(1).cpu().numpy(), axis=1)
+    equal = values[:, 1:] == values[:, :-1]
+    edge = np.zeros((len(values), 1), dtype=bool)
+    tied = np.append(equal, edge, 1) | np.append(edge, equal, 1)
+    return [float(share) for share in tied.mean(1, dtype=np.float64)]

@@ -22,6 +22,7 @@ from bench.core.protocols import PROTOCOLS
 from bench.core.seeds import content_hash
 from bench.run import batch_size as batch
 from bench.run import precision_budget as budget
+from bench.run.keys import ContentKeys
 from bench.run.request import Request
 from bench.scoring.evaluate import ScoringContext, evaluate
 from bench.scoring.normalise import normalise
@@ -114,13 +115,15 @@ def test_keys_tell_precisions_apart_and_the_default_is_as_ever():
     sample = Sample("0", Path("0.png"), 0, ())
 
     def key(classifier: Classifier) -> str:
-        return request(classifier).score_key(source, sample, "x")
+        return ContentKeys(request(classifier)).score(source, sample, "x")
 
     own = key(net)
     assert len({own, *(key(net.at(p)) for p in (LAST, *LOW, Precision(compiled=True)))}) == 6
     assert key(net.at(Precision())) == own
-    clean = request(net).clean_key("x")
-    assert {request(net.at(p)).clean_key("x") for p in (LAST, *LOW)} == {clean}  # always by the net's own precision
+    clean = ContentKeys(request(net)).clean("x")
+    assert {ContentKeys(request(net.at(p))).clean("x") for p in (LAST, *LOW)} == {
+        clean
+    }  # always by the net's own precision
     assert clean == content_hash(
         "clean", "x", "toy-gap_linear", net.digest, 32, "bilinear", net.mean.tolist(), net.std.tolist(), torch.float32,
         "resize-crop", torch.__version__,

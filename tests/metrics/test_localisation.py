@@ -414,7 +414,7 @@ def test_one_map_for_many_images_is_segmented_once(monkeypatch):
 
 
 def crop_of(subject: Case) -> torch.Tensor:
-    crops = torch.cat(list(METRICS["SM"].value.probe(subject)))
+    crops = torch.cat(list(METRICS["SM"].value.derive(subject)))
     assert len(crops) == METRICS["SM"].value.n_derived(subject.protocol) == 1
     return crops[0]
 

@@ -76,16 +76,16 @@ def test_drop_and_gain_equal_the_formulas_in_float64():
 
 def test_the_identity_mask_is_the_image_and_the_empty_mask_the_fill():
     ones, zeros = case(torch.ones(8, 8)), case(torch.zeros(8, 8))
-    probe = METRICS["AD"].value.probe
-    assert torch.equal(next(probe(ones))[0], ones.image)
-    assert torch.equal(next(probe(zeros))[0], torch.zeros(3, 8, 8))
-    grey = next(probe(case(torch.zeros(8, 8), "rise-2018")))[0]
+    derive = METRICS["AD"].value.derive
+    assert torch.equal(next(derive(ones))[0], ones.image)
+    assert torch.equal(next(derive(zeros))[0], torch.zeros(3, 8, 8))
+    grey = next(derive(case(torch.zeros(8, 8), "rise-2018")))[0]
     assert torch.allclose(grey, MEAN[:, None, None].expand(3, 8, 8))
 
 
 def test_the_mask_is_soft_and_acts_on_raw_pixels():
     half = case(torch.full((8, 8), 0.5))
-    assert torch.allclose(next(METRICS["AD"].value.probe(half))[0], half.image * 0.5)
+    assert torch.allclose(next(METRICS["AD"].value.derive(half))[0], half.image * 0.5)
 
 
 def curve(name: str, points: Sequence[float]) -> Scores:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.scoring.normalise import ORDERS, normalise, tied_share
+from bench.scoring.normalise import ORDERS, normalise, tied_shares
 
 RAW = torch.tensor([[[-2.0, 0.0], [1.0, 3.0]]])
 
@@ -66,6 +66,16 @@ def test_larger_maps_are_shrunk():
 
 
 def test_tied_share_counts_pixels_that_share_their_value():
-    assert tied_share(torch.tensor([[0.0, 0.0], [0.5, 1.0]])) == 0.5
-    assert tied_share(torch.ones(3, 3)) == 1
-    assert tied_share(torch.arange(4.0).reshape(2, 2)) == 0
+    maps = torch.tensor([[[0.0, 0.0], [0.5, 1.0]], [[1.0, 1.0], [1.0, 1.0]], [[0.0, 1.0], [2.0, 3.0]]])
+    assert tied_shares(maps) == [0.5, 1, 0]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_maps_of_several_shapes_come_out_as_one_by_one(order):
+    generator = torch.Generator().manual_seed(0)
+    raw = [torch.randn(side, side, generator=generator) for side in (7, 14, 7, 32, 14)]
+    maps, kinds = normalise(raw, 32, order)
+    for one, kind, own in zip(maps, kinds, raw, strict=True):
+        alone, (expected,) = normalise(own[None], 32, order)
+        assert torch.equal(one, alone[0])
+        assert kind == expected

@@ -22,7 +22,7 @@ from bench.scoring.sources import ExplainerSource, Item
 from metrics import curves
 from tests.toys import SIZE, photo, toy_classifier
 
-PROBES = [METRICS[name].value.derive for name in ("AD", "I", "D")]
+WAYS = [METRICS[name].value.derive for name in ("AD", "I", "D")]
 
 
 def case(steps: int, seed: int = 0) -> Case:
@@ -35,8 +35,8 @@ def case(steps: int, seed: int = 0) -> Case:
 def derived(steps: int, images: int = 1):
     for seed in range(images):
         subject = case(steps, seed)
-        for probe in PROBES:
-            yield from probe(subject)
+        for derive in WAYS:
+            yield from derive(subject)
 
 
 class Watch(TorchDispatchMode):

@@ -390,7 +390,7 @@ def test_an_incomplete_row_does_not_move_the_ranks_of_the_others():
 
 def test_images_that_nobody_has_a_value_for_are_not_asked_of_a_row():
     """Half of the images have no box: no row has EP there, and every row is complete."""
-    boxes = replace(DROP, name="EP", kind="map", needs="boxes", better="higher")
+    boxes = replace(PLAIN, name="EP", needs="boxes", better="higher", scale=100.0)
     scores = scores_of({"a": noise(1), "b": noise(2)})
     scores["EP"] = np.where(scores.image < "0060", scores.AD, np.nan)
     board = board_of(rows_of("a", "b"), scores, [DROP, boxes])
@@ -469,7 +469,7 @@ def test_values_without_a_finite_answer_are_counted_by_method_and_metric():
 
 
 def test_a_column_without_any_value_says_why():
-    boxes = [replace(DROP, name=name, kind="map", needs="boxes") for name in ("EP", "F1")]
+    boxes = [replace(PLAIN, name=name, needs="boxes", better="lower", scale=100.0) for name in ("EP", "F1")]
     deletion = replace(DROP, name="D")
     scores = with_have(scores_of({"a": noise(1, 8)}, EP=np.nan, F1=np.nan, AI=np.nan), DROP, deletion, *boxes)
     notes = board_of(rows_of("a"), scores, [DROP, RISE, deletion, *boxes]).notes

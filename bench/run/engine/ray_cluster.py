@@ -24,6 +24,7 @@ from bench.run.engine.address import no_cluster, require_cluster
 from bench.run.engine.registry import Rebuild
 from bench.run.engine.unit import Outcome, Unit, UnitResult, Wanted
 from bench.run.engine.worker import Worker
+from bench.run.keys import ContentKeys
 from bench.run.request import Request
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ def end(session: Path) -> None:
 def fingerprint(request: Request) -> str:
     """Driver and worker must mean the same classifier and the same metrics, by the same torch."""
     net = request.classifier
-    return content_hash(request.clean_key(""), net.layer, *net.scoring_key, *(metric.tag for metric in request.metrics))
+    tags = [metric.tag for metric in request.metrics]
+    return content_hash(ContentKeys(request).clean(""), net.layer, *net.scoring_key, *tags)
 
 
 class Actor:
