@@ -25,15 +25,15 @@ FORWARD_ONLY = "cam"
 
 @dataclass(frozen=True)
 class Net:
-    """A classifier's passes an image, and the speed at which they were seen to be made."""
+    """A classifier's passes per image, and the speed at which they were seen to be made."""
 
     name: str
     explain: Mapping[str, float | None]
-    """Forward passes an image by method, a backward counted as two; None where the method does not apply."""
+    """Forward passes per image by method, a backward counted as two; None where the method does not apply."""
     score: int
-    """Forward passes an image and method for the metrics."""
+    """Forward passes per image and method for the metrics."""
     shared: int
-    """Forward passes an image, whatever the number of methods."""
+    """Forward passes per image, whatever the number of methods."""
     core_seconds: float
     """Seconds of one core for a forward pass of one image."""
 
@@ -64,10 +64,10 @@ def core_seconds(timing: Path) -> float:
 
 
 def table(nets: Sequence[Net], images: int) -> str:
-    """Markdown: a row per method, for each net its passes an image, all its passes, and the core-hours of these."""
+    """Markdown: a row per method, for each net its passes per image, all its passes, and the core-hours of these."""
     header = [
         "method",
-        *(f"{net.name}: {what}" for net in nets for what in ("passes an image", "10⁹ passes", "core-h")),
+        *(f"{net.name}: {what}" for net in nets for what in ("passes per image", "10⁹ passes", "core-h")),
     ]
     lines = [header, ["---", *["---:"] * (3 * len(nets))]]
     for method in dict.fromkeys(method for net in nets for method in net.explain):

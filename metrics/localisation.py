@@ -56,7 +56,7 @@ def official_metric(case: Case) -> float:
 
 def localised(case: Case) -> float:
     """1[IoU > 0.5] of the estimated box with any of the object's boxes; NaN without boxes."""
-    boxes, estimated = true_boxes(case), estimated_box(case.map)
+    boxes, estimated = true_boxes(case), estimated_box(case)
     if boxes is None:
         return NO_VALUE
     return float(estimated is not None and (iou(estimated[None], boxes) > 0.5).any())
@@ -70,11 +70,11 @@ def pixel_f1(case: Case) -> float:
     P = Σ S in the box / (Σ S + 1e-6), R = Σ S in the box / area of the box as the protocol gives it; the soft map
     itself is counted. A box without area gives 0.
     """
-    boxes, saliency = true_boxes(case), soft_mask(case.map)
+    boxes, saliency = true_boxes(case), soft_mask(case)
     if boxes is None:
         return NO_VALUE
     inside = np.array([crop(saliency, box).sum() for box in boxes])
-    precision, recall = inside / (energy(case.map) + EPSILON), inside / areas(boxes).clip(1)
+    precision, recall = inside / (energy(case) + EPSILON), inside / areas(boxes).clip(1)
     return float((2 * precision * recall / (precision + recall + EPSILON)).max())
 
 
@@ -86,7 +86,7 @@ def box_accuracy(case: Case) -> float:
     on the boxes of the 50,000 validation images: LE's region, its last row and column counted as such (0, 0, 224, 224
     for a whole map), and widths and heights one larger on both sides of the IoU. MaxBoxAcc is the defined metric.
     """
-    boxes, estimated = true_boxes(case), estimated_box(case.map)
+    boxes, estimated = true_boxes(case), estimated_box(case)
     if boxes is None:
         return NO_VALUE
     first = clipped(boxes[:1], *case.map.shape) + INCLUSIVE
@@ -101,7 +101,7 @@ def standard_pointing(case: Case) -> float:
     Every tied maximum is tried, so a saturated map hits easily; a constant map has no maximum and misses.
     `axes=swapped` compares the row with xmin … xmax and the column with ymin … ymax.
     """
-    boxes, top = true_boxes(case), maxima(case.map)
+    boxes, top = true_boxes(case), maxima(case)
     if boxes is None:
         return NO_VALUE
     read = top.T if case.protocol.axes == "swapped" else top
@@ -119,7 +119,7 @@ def energy_pointing(case: Case) -> float:
     if case.protocol.axes == "right":
         return energy_pointing_right(case)
     boxes = true_boxes(case)
-    return NO_VALUE if boxes is None else energy_share(soft_mask(case.map).T, boxes, energy(case.map))
+    return NO_VALUE if boxes is None else energy_share(soft_mask(case).T, boxes, energy(case))
 
 
 @metric("EP-right", kind="map", better="higher", title="EP with right axes",
@@ -127,8 +127,8 @@ def energy_pointing(case: Case) -> float:
 def energy_pointing_right(case: Case) -> float:
     """EP with boxes cut to the image and columns read as columns, whatever the protocol's switches say, over the same
     images: under `boxes=unclipped` an image whose boxes lie wholly outside has 0."""
-    boxes, saliency = true_boxes(case), soft_mask(case.map)
-    return NO_VALUE if boxes is None else energy_share(saliency, clipped(boxes, *saliency.shape), energy(case.map))
+    boxes, saliency = true_boxes(case), soft_mask(case)
+    return NO_VALUE if boxes is None else energy_share(saliency, clipped(boxes, *saliency.shape), energy(case))
 
 
 @metric("GPG", kind="map", better="higher", title="Grid Pointing Game", paper=BOEHLE, needs="boxes",
@@ -177,7 +177,7 @@ def box_crop(case: Case) -> Iterator[torch.Tensor]:
     pixels give the same as long as values beyond [0, 1] are kept. The empty box gives the mean colour, which is the
     zero image once normalised.
     """
-    box, (height, width) = estimated_box(case.map), case.map.shape
+    box, (height, width) = estimated_box(case), case.map.shape
     if box is None or areas(box) == 0:
         yield case.filled("mean")[None]
         return
@@ -198,7 +198,7 @@ def saliency_metric(scores: Scores) -> float:
 
     NaN without label, and without boxes too, so that it is over the images of its neighbours in the table.
     """
-    case, box = scores.case, estimated_box(scores.case.map)
+    case, box = scores.case, estimated_box(scores.case)
     if case.boxes is None or case.label is None:
         return NO_VALUE
     share = 0.0 if box is None else float(areas(box)) / case.map.numel()

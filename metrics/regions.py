@@ -1,18 +1,15 @@
 """From a saliency map to the box of its salient region, and the overlap of boxes.
 
-Metrics ask the same things of the same map one after the other, and methods that ignore the image give one map to all
-images, so the answers for the last map are kept: by the tensor's identity, which is why maps must not be changed.
+Metrics ask the same things of the same map one after the other: each is computed once per map.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
+from bench.core.metric import Case, once_per_map
 from metrics.ground_truth import BoolArray, IntArray
 
 FloatArray = NDArray[np.float64]
@@ -21,34 +18,35 @@ INCLUSIVE = np.array([0, 0, 1, 1])
 """Added to boxes, it counts their last row and column in."""
 
 
-@lru_cache(maxsize=1)
-def values(saliency: torch.Tensor) -> FloatArray:
-    """(H, W) map as a float64 array."""
-    return saliency.detach().double().cpu().numpy()
+@once_per_map
+def values(case: Case) -> FloatArray:
+    """(H, W) the case's map as a float64 array."""
+    array: FloatArray = case.map.detach().double().cpu().numpy()
+    return array
 
 
-@lru_cache(maxsize=1)
-def soft_mask(saliency: torch.Tensor) -> FloatArray:
+@once_per_map
+def soft_mask(case: Case) -> FloatArray:
     """(H, W) map as a float64 array in [0, 1], the mask that AD, AG and AI lay over the image."""
-    return values(saliency).clip(0, 1)
+    return values(case).clip(0, 1)
 
 
-@lru_cache(maxsize=1)
-def energy(saliency: torch.Tensor) -> float:
+@once_per_map
+def energy(case: Case) -> float:
     """Sum of the soft mask."""
-    return float(soft_mask(saliency).sum())
+    return float(soft_mask(case).sum())
 
 
-@lru_cache(maxsize=1)
-def maxima(saliency: torch.Tensor) -> BoolArray:
+@once_per_map
+def maxima(case: Case) -> BoolArray:
     """(H, W) the pixels that hold the map's maximum, all tied ones; none in a constant map."""
-    scores = values(saliency)
+    scores = values(case)
     result: BoolArray = (scores == scores.max()) & (scores.max() > scores.min())
     return result
 
 
-@lru_cache(maxsize=1)
-def estimated_box(saliency: torch.Tensor) -> IntArray | None:
+@once_per_map
+def estimated_box(case: Case) -> IntArray | None:
     """(4,) xmin, ymin, xmax, ymax around the largest 4-connected component of S > mean(S); None for a constant map.
 
     xmax and ymax are the indices of the last column and row: a box whose ends are exclusive, as everywhere else, is
@@ -57,7 +55,7 @@ def estimated_box(saliency: torch.Tensor) -> IntArray | None:
     made. The code of CASM itself (kondiz/casme; Zolna et al. 2020, arXiv 1805.08249), which proposed the metrics, cuts
     the map at its k-th largest value and counts the last row and column in.
     """
-    scores = values(saliency)
+    scores = values(case)
     return box_around_largest(scores > scores.mean())
 
 

@@ -6,14 +6,13 @@ table of images only.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
-from bench.core.metric import Case, Value, metric
+from bench.core.metric import Case, Value, metric, once_per_map
 from metrics.ground_truth import IntArray, clipped, true_boxes, union
 from metrics.regions import INCLUSIVE, box_around_largest, iou, soft_mask, values
 
@@ -49,7 +48,7 @@ def max_box_accuracy(case: Case) -> Value:
     boxes = true_boxes(case)
     if boxes is None:
         return NO_VALUE
-    estimated, starts = contour_boxes(case.map)
+    estimated, starts = contour_boxes(case)
     return of_hits(iou(estimated[starts] + INCLUSIVE, boxes + INCLUSIVE).max(1) >= 0.5)
 
 
@@ -61,7 +60,7 @@ def max_box_accuracy_v2(case: Case) -> Value:
     boxes = true_boxes(case)
     if boxes is None:
         return NO_VALUE
-    estimated, starts = contour_boxes(case.map)
+    estimated, starts = contour_boxes(case)
     best = np.maximum.reduceat(iou(estimated + INCLUSIVE, boxes + INCLUSIVE).max(1), starts)
     return of_hits(best >= OVERLAPS[:, None])
 
@@ -70,11 +69,11 @@ def of_hits(hits: Any) -> Value:
     return Value(float(hits.mean()), torch.from_numpy(hits.ravel().astype(np.float64)))
 
 
-@lru_cache(maxsize=1)
-def contour_boxes(saliency: torch.Tensor) -> tuple[IntArray, IntArray]:
+@once_per_map
+def contour_boxes(case: Case) -> tuple[IntArray, IntArray]:
     """(m, 4) boxes of the contours at all thresholds and, (THRESHOLDS,), where those of each threshold start: the
     contour of largest area comes first."""
-    image = (soft_mask(saliency) * 255).astype(np.uint8)
+    image = (soft_mask(case) * 255).astype(np.uint8)
     # Pixels are whole numbers: > τ · max is > its integer part.
     levels, threshold = np.unique(np.arange(THRESHOLDS) * int(image.max()) // THRESHOLDS, return_inverse=True)
     found = [rectangles((image > level).astype(np.uint8)) for level in levels]
@@ -96,16 +95,16 @@ def rectangles(binary: Any) -> IntArray:
 def box_accuracy_20(case: Case) -> float:
     """1[IoU ≥ 0.5] of the box around the largest 4-connected component of S > 0.2 · max(S), last row and column
     included, with any of the object's boxes: 0 or 1."""
-    boxes, estimated = true_boxes(case), box_at_20(case.map)
+    boxes, estimated = true_boxes(case), box_at_20(case)
     if boxes is None:
         return NO_VALUE.value
     return float(estimated is not None and (iou(estimated[None] + INCLUSIVE, boxes) >= 0.5).any())
 
 
-@lru_cache(maxsize=1)
-def box_at_20(saliency: torch.Tensor) -> IntArray | None:
+@once_per_map
+def box_at_20(case: Case) -> IntArray | None:
     """(4,) box, by first and last column and row, around the largest component above 20 % of the maximum."""
-    scores = values(saliency)
+    scores = values(case)
     return box_around_largest(scores > 0.2 * scores.max())
 
 
@@ -118,7 +117,7 @@ def pixel_auc(case: Case) -> float:
     The object is its mask, without the pixels to be ignored, where there is one, else the union of its boxes, cut to
     the image. NaN without either and where all pixels are of one kind.
     """
-    saliency, boxes = values(case.map), true_boxes(case)
+    saliency, boxes = values(case), true_boxes(case)
     if case.mask is not None:
         mask = case.mask.cpu().numpy()
         saliency, is_object = saliency[mask != 255], mask[mask != 255] == 1
@@ -151,6 +150,6 @@ def pixel_average_precision(case: Case) -> Value:
     value is the image's own average precision, NaN where no pixel is the object's."""
     if case.mask is None:
         return NO_VALUE
-    mask, saliency = case.mask.cpu().numpy(), soft_mask(case.map)
+    mask, saliency = case.mask.cpu().numpy(), soft_mask(case)
     counts = np.concatenate([np.histogram(saliency[mask == kind], EDGES)[0] for kind in (1, 0)]).astype(np.float64)
     return Value(average_precision(counts[None]), torch.from_numpy(counts))

@@ -30,7 +30,7 @@ def load_classifier(
 
     `weights` (.pth, .pt, .safetensors) replace the net's default ones; `layer` replaces its target layer; `facts`
     (`mean`, `std`, `input_size`, `classes`, `output`) replace what is known of it.
-    Raises UsageError for an unknown name, layer or fact, weights that do not fit, and weights that cannot be had.
+    Raises UsageError for an unknown name, layer or fact, weights that do not fit, and weights that are not available.
     """
     return assemble(
         find_architecture(text), text, layer=layer, weights=weights, device=device, dtype=dtype, facts=facts

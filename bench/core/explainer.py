@@ -53,7 +53,7 @@ def nothing_learned(classifier: Any, **parameters: Any) -> Learned | None:
 
 @dataclass(frozen=True)
 class Explainer:
-    """A function that draws saliency maps, and the facts about it that the harness and `--list` need.
+    """A function that computes saliency maps, and the facts about it that the harness and `--list` need.
 
     `function(classifier, images, targets, *, seeds?, **parameters)` takes images (B, 3, H, W) in [0, 1] and class
     indices (B,), and returns maps (B, h, w): any resolution, signed, higher = more important. It never sees labels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,33 @@ from bench.core.perturb import fill, pixel_ranks, released_ranks
 from bench.core.protocols import Fill, Protocol
 from bench.core.registry import Registry
 from bench.core.source import source_of
+
+T = TypeVar("T")
+
+
+class Shared:
+    """What metrics have computed of one saliency map, so that the next one need not. The harness makes one per map,
+    and it goes with the map."""
+
+    def __init__(self) -> None:
+        self._found: dict[Callable[..., Any], Any] = {}
+
+    def once(self, function: Callable[[Case], T], case: Case) -> T:
+        """The function's value for the map, computed by whoever asks first."""
+        if function not in self._found:
+            self._found[function] = function(case)
+        value: T = self._found[function]
+        return value
+
+
+def once_per_map(function: Callable[[Case], T]) -> Callable[[Case], T]:
+    """Mark a function of a case's map, and of nothing else of the case, as computed once for all metrics."""
+
+    @functools.wraps(function)
+    def once(case: Case) -> T:
+        return case.shared.once(function, case)
+
+    return once
 
 
 @dataclass(frozen=True)
@@ -42,6 +70,8 @@ class Case:
     """(H, W) uint8 object mask: 0 background, 1 object, 255 to be ignored; None without annotation."""
     fills: dict[Fill, torch.Tensor] = field(default_factory=dict, compare=False, repr=False)
     """The replaced images made so far; all cases of one image may share them."""
+    shared: Shared = field(default_factory=Shared, compare=False, repr=False)
+    """What metrics have computed of the map."""
 
     @cached_property
     def ranks(self) -> torch.Tensor:

@@ -75,7 +75,7 @@ class Registry(Generic[T]):
             except (Exception, SystemExit) as error:
                 raise UsageError(
                     f"the installed plug-in {point.name!r} ({point.value}) cannot be imported: "
-                    f"{type(error).__name__}: {' '.join(str(error).split())}; mend or uninstall it"
+                    f"{type(error).__name__}: {' '.join(str(error).split())}; fix or uninstall it"
                 ) from error
 
 

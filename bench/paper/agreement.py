@@ -13,13 +13,13 @@ from bench.paper.measured import MeasuredRows
 from bench.paper.tables import PaperTable, Row
 from bench.tables.leaderboard import REFERENCE
 
-DIFFERENCES = ["model", "method", "metric", "paper", "measured", "low", "high", "n", "sign", "told_apart"]
+DIFFERENCES = ["model", "method", "metric", "paper", "measured", "low", "high", "n", "sign", "significant"]
 
 
 def differences(table: PaperTable, labels: dict[Row, str], found: dict[Row, MeasuredRows]) -> pd.DataFrame:
     """A row per method other than Grad-CAM and metric: the printed difference from the model's Grad-CAM row, the
     measured one, paired over the images of both with its 95 % interval, and `sign`: `same`, `opposite`, `one is 0` or
-    `equal` (both are 0). `told_apart` says whether the interval leaves out 0; the printed numbers have none.
+    `equal` (both are 0). `significant` says whether the interval leaves out 0; the printed numbers have none.
     """
     numbers = {(r.model, r.method, r.metric): float(r.paper) for r in table.printed.itertuples()}
     reference = {row.model: row.method for row in table.rows if row.spec == REFERENCE}
@@ -32,9 +32,9 @@ def differences(table: PaperTable, labels: dict[Row, str], found: dict[Row, Meas
                 continue
             printed = round(pair[0] - pair[1], 6)  # type: ignore[operator]
             found_sign = sign(printed, difference.difference)
-            told_apart = difference.low > 0 or difference.high < 0
+            significant = difference.low > 0 or difference.high < 0
             records.append([row.model, row.method, metric, printed, difference.difference, difference.low,
-                            difference.high, difference.n, found_sign, told_apart])  # fmt: skip
+                            difference.high, difference.n, found_sign, significant])  # fmt: skip
     return pd.DataFrame(records, columns=DIFFERENCES)
 
 

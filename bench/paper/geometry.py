@@ -1,4 +1,4 @@
-"""Rows that object boxes alone decide: explainers that draw the same map for every image, without any image."""
+"""Rows that object boxes alone decide: explainers whose map is the same for every image, without any image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from bench.core.dataset import Box
 from bench.core.errors import UsageError
 from bench.core.explainer import Explainer
-from bench.core.metric import Case, MapMetric, Metric
+from bench.core.metric import Case, MapMetric, Metric, Shared
 from bench.core.protocols import Protocol
 from bench.core.spec import Spec
 from bench.data.boxes import parse_box
@@ -75,10 +75,10 @@ def measure(
     for spec in blind:
         raw = spec.value.function(None, blank[None], torch.zeros(1, dtype=torch.int64), **spec.params)
         order = spec.value.map_order(**spec.params) if protocol.maps == "paper" else protocol.maps
-        saliency = normalise(raw, SIZE, order)[0][0]
+        saliency, shared = normalise(raw, SIZE, order)[0][0], Shared()
         for name, (size, boxes) in tqdm(known.items(), spec.label, unit="image", dynamic_ncols=True):
             mapped = map_boxes(boxes, size, protocol.pixels, SIZE, protocol.boxes == "clipped", protocol.own_size)
-            case = Case(blank, saliency, raw[0], 0, None, protocol, nothing, seed, boxes=mapped)
+            case = Case(blank, saliency, raw[0], 0, None, protocol, nothing, seed, boxes=mapped, shared=shared)
             values = {metric.name: as_value(metric.function(case)) for metric in usable}
             rows.append({"method": spec.label, "image": name, "right": None} | columns(values))
     labels = [spec.label for spec in blind]

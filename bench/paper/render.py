@@ -48,9 +48,9 @@ class Report:
 
 
 def counted(differences: pd.DataFrame, sign: str) -> str:
-    """`opposite 3 (1 told apart)`."""
-    apart = int(differences.told_apart.sum())
-    return f"{sign} {len(differences)}" + (f" ({apart} told apart)" if sign in ("same", "opposite") else "")
+    """`opposite 3 (1 significant)`."""
+    significant = int(differences.significant.sum())
+    return f"{sign} {len(differences)}" + (f" ({significant} significant)" if sign in ("same", "opposite") else "")
 
 
 def write_report(report: Report, out: Path) -> None:

@@ -186,7 +186,7 @@ def applicable(source: Source, request: Request, images: Images) -> Outcome:
             raise
         return Outcome("failed", f"before it was called: {why_of(error)}")
     if cap and cost > cap:
-        return Outcome("skipped", f"needs ≈{cost:.0f} passes an image; {request.protocol.name} allows {cap}")
+        return Outcome("skipped", f"needs ≈{cost:.0f} passes per image; {request.protocol.name} allows {cap}")
     return Outcome()
 
 

@@ -1,4 +1,4 @@
-"""Which rows draw the same map, so that one explainer under four names counts once."""
+"""Which rows have the same map, so that one explainer under four names counts once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def equal_rows(
     by_method = {method: frame.set_index("image") for method, frame in scores.groupby("method")}
 
     @cache
-    def drawn(method: str) -> dict[str, torch.Tensor]:
+    def normalised(method: str) -> dict[str, torch.Tensor]:
         first = by_method[method].sort_index().iloc[:IMAGES].reset_index().set_index("key")
         raw = store.maps(first)
         return {
@@ -40,9 +40,9 @@ def equal_rows(
     def same(one: str, other: str) -> bool:
         if not near(by_method[one], by_method[other], metrics):
             return False
-        both = drawn(one).keys() & drawn(other).keys()
+        both = normalised(one).keys() & normalised(other).keys()
         return bool(both) and all(
-            torch.allclose(drawn(one)[image], drawn(other)[image], rtol=0, atol=TOLERANCE) for image in both
+            torch.allclose(normalised(one)[image], normalised(other)[image], rtol=0, atol=TOLERANCE) for image in both
         )
 
     equal: dict[str, str] = {}

@@ -32,7 +32,7 @@ def estimate(request: Request, sources: Sequence[Source], images: Mapping[str, i
 
 
 def scoring_passes(request: Request) -> int:
-    """Forward passes an image and source for the metrics; those that derive the same images share their passes."""
+    """Forward passes per image and source for the metrics; those that derive the same images share their passes."""
     return sum(
         {
             (m.derive, m.judge): m.n_derived(request.protocol) for m in request.metrics if isinstance(m, ScoreMetric)
@@ -41,7 +41,7 @@ def scoring_passes(request: Request) -> int:
 
 
 def shared_passes(request: Request) -> int:
-    """Forward passes an image for what all sources share: the untouched image, at a scoring precision as well, and the
+    """Forward passes per image for what all sources share: the untouched image, at a scoring precision as well, and the
     ends of curves."""
     asked = [metric for metric in request.metrics if isinstance(metric, ScoreMetric)]
     ends = {(metric.whole_fill(request.protocol), metric.judge) for metric in asked if metric.whole_fill}

@@ -43,7 +43,7 @@ class Images:
         if self.table.empty:
             raise UsageError(f"{request.dataset.name} has no readable image under {request.dataset.root}")
         self.gone: dict[str, str] = {}
-        """Images that disappeared or changed while the run went on, and what became of them."""
+        """Images that disappeared or changed during the run, and what became of them."""
         self._duplicates = duplicates(self.table)
         for remark in self._duplicates:
             log.warning("%s", remark)

@@ -69,7 +69,7 @@ def evaluate(
     metric has none either where an answer for a derived image is not finite.
 
     Args:
-        items: at most `context.batch` images; fewer are filled up for explainers that draw a batch at once.
+        items: at most `context.batch` images; fewer are filled up for explainers that take a batch at once.
         clean: (B, C) float64 log-probabilities of the images by `Classifier.exact`, which choose the classes, so that
             every scoring precision explains the same.
         failures: receives, by the metric's tag, why a metric failed, whose column the rows then lack; without it the

@@ -96,7 +96,7 @@ class Given:
     batch: int = 20
     """Images per forward of the scorer."""
     scorer: Classifier | None = None
-    """What scores in place of `classifier`: a run scores at another precision than it draws."""
+    """What scores in place of `classifier`: a run scores at another precision than it explains."""
 
     def first(self, count: int) -> Given:
         """`count` images in batches of no more, as `--batch-size auto` has it."""
@@ -122,7 +122,7 @@ def load(choice: Choice, layer: str | None = None) -> Given:
     """The chosen classifier with all embedded sample photographs.
 
     Explainers get a net in the chosen precision; metrics, as in a run, a float32 net whose scoring forward has it.
-    Raises UsageError for an unknown model, weights that do not fit, or a net that cannot be had twice.
+    Raises UsageError for an unknown model, weights that do not fit, or a net that is not available twice.
     """
     exact_arithmetic()
     build = partial(load_classifier, choice.model, layer=layer, weights=choice.weights, device=choice.device)

@@ -25,7 +25,7 @@ class Ratio(NamedTuple):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to go on: at least `least` rounds, no further one after `seconds`, never more than `most`."""
+    """How long to repeat: at least `least` rounds, no further one after `seconds`, never more than `most`."""
 
     seconds: float
     least: int = 1
@@ -74,7 +74,7 @@ def interleave(
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
-    """Of seconds an image, round by round: both sides of a round saw the same machine."""
+    """Of seconds per image, round by round: both sides of a round saw the same machine."""
     rounds = [b / a for a, b in zip(ours, theirs, strict=True)]
     return Ratio(statistics.median(rounds), min(rounds), max(rounds))
 

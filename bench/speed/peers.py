@@ -111,7 +111,7 @@ def grad_cam_library_drop(maps: Tensor) -> Callable[[Plain], Tensor]:
 
 
 class GivenCams:
-    """A torch-cam extractor that hands out maps drawn before, so that the metric alone is timed."""
+    """A torch-cam extractor that hands out maps computed before, so that the metric alone is timed."""
 
     def __init__(self, net: nn.Module, maps: Tensor):
         self.model, self.maps = net, maps

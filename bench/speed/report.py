@@ -106,7 +106,7 @@ def markdown(findings: Findings, title: str) -> str:
     """The report: ratios, goals, memory, growth and circumstances."""
     parts = [
         f"# {title}",
-        "Ratio: the peer's time over ours, an image; above 1 ours is faster. Net, images, classes, target layer and "
+        "Ratio: the peer's time over ours, per image; above 1 ours is faster. Net, images, classes, target layer and "
         "number of steps are the same, and the calls alternate (A B C A B C …). Median over rounds; in brackets the "
         "smallest and the largest round. Difference: largest difference of the results (maps in [0, 1]). The others "
         "are given the classes; ours looks for them, by a pass of its own where it scores in another precision.",

@@ -25,7 +25,7 @@ CHUNK = 64
 
 
 def scorer_share(given: Given, watch: Stopwatch, maps: int = MAPS, steps: int = STEPS) -> Row:
-    """Images a second of scoring AD, AG, AI, I and D of `maps` maps an image over those of bare forwards.
+    """Images per second of scoring AD, AG, AI, I and D of `maps` maps per image over those of bare forwards.
 
     A chunk of `given.batch` images, as in a run. A round is one map of every image, then bare forwards; the first also
     scores what all maps share, the images untouched and replaced as a whole. Bare forwards are `Classifier.score`, the
@@ -60,7 +60,7 @@ def scorer_share(given: Given, watch: Stopwatch, maps: int = MAPS, steps: int = 
 
 
 def score_cam_share(given: Given, patience: Patience, watch: Stopwatch) -> Row:
-    """Images a second of Score-CAM over those of bare forwards: 1 would be the bound that its live channels set.
+    """Images per second of Score-CAM over those of bare forwards: 1 would be the bound that its live channels set.
 
     Counted are its own passes: one for the maps and one for every live channel that differs from the others. Bare
     forwards are `Classifier.logits`, the pass it makes, on a buffer of as many images at a time.

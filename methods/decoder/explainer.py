@@ -50,7 +50,7 @@ def digest(file: Path, modified: int) -> str:
 @explainer("decoder", paper="saliency map decoder: proposal of the project", passes=passes, order="up-then-min-max",
            learned=learned)  # fmt: skip
 def decoder(classifier: Classifier, images: Tensor, targets: Tensor, *, weights: str = "") -> Tensor:
-    """S = D(A(x), c): a network trained to draw the map from the classifier's own maps; see `methods.decoder`.
+    """S = D(A(x), c): a network trained to compute the map from the classifier's own maps; see `methods.decoder`.
 
     `weights` is a checkpoint of `python -m methods.decoder.train`, by default the one that the project ships for this
     classifier, its weights and its layer. Maps (B, S, S) in [0, 1]. Skipped where none is shipped; UsageError for a

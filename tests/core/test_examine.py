@@ -85,7 +85,7 @@ def lazy() -> nn.Module:
     ("build", "message"),
     [
         (Squeezed, r"squeeze\(\) drops the batch"),
-        (Drops, "draws at random in eval mode"),
+        (Drops, "is random in eval mode"),
         (BatchMean, "depends on the others in its batch"),
         (lambda: Net(norm=nn.BatchNorm2d(8, track_running_stats=False)), "depends on the others in its batch"),
         (OneAtATime, "fails on a batch of 3"),

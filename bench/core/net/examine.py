@@ -25,7 +25,7 @@ def alike(value: Tensor, expected: Tensor) -> bool:
 
 
 def refuse_unusable(net: nn.Module, name: str) -> None:
-    """Raises UsageError for kinds of network whose layers or gradients cannot be had."""
+    """Raises UsageError for kinds of network whose layers or gradients are not available."""
     if isinstance(net, torch.jit.ScriptModule):
         raise UsageError(f"{name} is TorchScript, whose layers cannot be explained; give the nn.Module behind it")
     for path, module in net.named_modules():
@@ -54,7 +54,7 @@ def examine(net: nn.Module, name: str, images: Tensor) -> Tensor:
     """(n, C) what the net answers for normalised images (n, 3, S, S).
 
     Raises UsageError, with the cause, for a net that fails, gives no (B, C) tensor of numbers, does not give an image
-    the answer that it has alone, draws at random, or changes its own buffers when it answers.
+    the answer that it has alone, is random, or changes its own buffers when it answers.
     """
     before = {path: tensor.clone() for path, tensor in net.named_buffers()}
     try:
@@ -86,7 +86,7 @@ def examine(net: nn.Module, name: str, images: Tensor) -> Tensor:
         raise UsageError(f"{name} answers no finite number for noise images; check its weights and normalisation")
     if not alike(ask(net, images).nan_to_num(), together.nan_to_num()):
         raise UsageError(
-            f"{name} answers differently when asked twice: it draws at random in eval mode (dropout left on?); "
+            f"{name} answers differently when asked twice: it is random in eval mode (dropout left on?); "
             "use nn.Dropout, or pass training=self.training"
         )
     each = torch.cat([alone, *(ask(net, image[None]) for image in images[1:])])

@@ -92,7 +92,7 @@ def run_tapped(splits: Sequence[HookSplit], x: Tensor) -> tuple[list[Tensor], Te
     def keep(position: int) -> Tap:
         def tap(found: Tensor) -> Tensor:
             maps[position] = found.clone()
-            return maps[position].clone()  # the net may go on in place
+            return maps[position].clone()  # the net may continue in place
 
         return tap
 

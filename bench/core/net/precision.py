@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Precision:
-    """How `Classifier.score` computes. Classes are chosen and saliency maps drawn in the net's own dtype and layout
+    """How `Classifier.score` computes. Classes are chosen and saliency maps computed in the net's own dtype and layout
     whatever it says, so that all precisions score the same maps."""
 
     dtype: torch.dtype = torch.float32

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 
 from bench.tables.content import Cell, Content, Difference, Line
+from bench.tables.facts import FACTS
 from bench.tables.format import table_format
 
 
@@ -20,8 +21,7 @@ def leaderboard(content: Content) -> str:
     split = [metric.name for metric in content.split]
     header = ["method", *(name + suffix for name in names for suffix in ("", "_low", "_high", "_n"))]
     header += [name + suffix for name in split for suffix in ("_right", "_wrong")]
-    header += ["T_s", "T_low", "T_high", "passes", "images", "degenerate", "tied", "control", "equal_to", "trained_on",
-               "status", "reason", "rank", "rank_low", "rank_high", "not_ranked"]  # fmt: skip
+    header += [fact.column for fact in FACTS]
     return table(header, (record(line, names, split) for line in content.lines + content.unscored))
 
 
@@ -32,15 +32,13 @@ def differences(content: Content) -> str:
 
 
 def record(line: Line, names: Sequence[str], split: Sequence[str]) -> list[object]:
-    row, cells = line.method, [line.cells.get(name, Cell()) for name in names]
+    cells = [line.cells.get(name, Cell()) for name in names]
     halves = [line.cells.get(name, Cell()) for name in split]
     return [
-        row.label,
+        line.method.label,
         *(value for cell in cells for value in (cell.value, cell.low, cell.high, cell.n)),
         *(value for cell in halves for value in (cell.right, cell.wrong)),
-        *(row.seconds, row.seconds_low, row.seconds_high, row.passes),
-        *(line.images, line.degenerate, line.tied, row.control, row.equal_to, row.trained_on, row.status, row.reason),
-        *(line.place.value, line.place.low, line.place.high, line.not_ranked),
+        *(fact.value(line) for fact in FACTS),
     ]
 
 

@@ -94,7 +94,7 @@ def measure(axes: Axes, content: Content, metric: Metric, lines: list[Line], hei
 
 
 def seconds(axes: Axes, lines: list[Line], heights: list[float]) -> None:
-    heading(axes, "T (s)", "seconds an image")
+    heading(axes, "T (s)", "seconds per image")
     times = [line.method.seconds or math.nan for line in lines]
     axes.set_xscale("log")
     for line, time, height in zip(lines, times, heights, strict=True):

@@ -88,7 +88,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--adversarial", type=real(at_least(0)), default=0.0, help="weight of a discriminator on masked images "
         "(experimental)")  # fmt: skip
     add("--distil-maps", type=path, help="folder ID.npy of the maps that the loss distil imitates")
-    add("--teacher", default="", help="explainer that draws the maps which --distil-maps lacks, as opti-cam(steps=50)")
+    add(
+        "--teacher",
+        default="",
+        help="explainer that computes the maps which --distil-maps lacks, as opti-cam(steps=50)",
+    )
     add("--init", type=path, help="checkpoint of a decoder to start from")
     add("--seed", type=whole(within(0, 2**63 - 1)), default=0)
     add("--workers", type=whole(within(0, 1024)), default=0, help="processes that read images")

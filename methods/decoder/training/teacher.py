@@ -25,7 +25,7 @@ from methods.decoder.training.photographs import Batch, Photographs, pixels_of
 def stored_maps(
     folder: Path, teacher: str, photographs: Photographs, cache: Cache, classifier: Classifier
 ) -> PrecomputedMaps:
-    """The maps FOLDER/ID.npy of all usable images; those that lack are drawn by `teacher`, a spec such as `opti-cam`,
+    """The maps FOLDER/ID.npy of all usable images; missing ones are computed by `teacher`, a spec such as `opti-cam`,
     for the classes in the cache, one image at a time. Raises UsageError when maps lack and no teacher is named."""
     folder.mkdir(parents=True, exist_ok=True)
     maps = PrecomputedMaps(folder)
@@ -33,7 +33,7 @@ def stored_maps(
     todo = [i for i, sample in enumerate(samples) if i not in cache.broken and maps.missing([sample.id])]
     if todo and not teacher:
         raise UsageError(
-            f"{folder} lacks {len(todo)} maps, {samples[todo[0]].id}.npy first; add --teacher opti-cam to draw them"
+            f"{folder} lacks {len(todo)} maps, {samples[todo[0]].id}.npy first; add --teacher opti-cam to compute them"
         )
     spec = EXPLAINERS.spec(teacher) if todo else None
     for i in tqdm(todo, f"maps of {teacher}", disable=not todo, dynamic_ncols=True):
