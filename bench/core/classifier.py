@@ -6,20 +6,21 @@ import copy
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 
 from bench.core.errors import FOREIGN_ERRORS, Skip, UsageError
+from bench.core.net.counting import Meter, Tally
 from bench.core.net.examine import alike, examine, probe_images, refuse_real_interrupt, refuse_unusable
 from bench.core.net.folding import folded
 from bench.core.net.graph_split import GraphSplit, Traced, Untraceable, operation
 from bench.core.net.hook_split import HookSplit, observe, run_tapped
 from bench.core.net.layers import hooked, last_map_layer, resolve_layer, stated_prefix
+from bench.core.net.modules import LogitsModule, TappedModule
 from bench.core.net.precision import Precision
-from bench.core.net.sharing import SharedTrunk
+from bench.core.net.sharing import TrunkSharing
 from bench.core.output import read_output
 
 RECTIFIERS = frozenset({"relu", "relu6"})
@@ -29,18 +30,6 @@ OTHER_ACTIVATIONS = frozenset(
 )
 
 LUMA = (0.299, 0.587, 0.114)
-
-
-@dataclass
-class Tally:
-    """Images passed while the tally ran."""
-
-    forward: int = 0
-    """Through the whole net, or through the trunk."""
-    backward: int = 0
-    """Rows of logits from which a gradient was asked."""
-    head: int = 0
-    """Through the head alone, by `Classifier.head`."""
 
 
 class Classifier:
@@ -93,8 +82,8 @@ class Classifier:
         self._shift = self.mean[: self.channels].to(self.device, dtype).view(-1, 1, 1)
         self._scale = self.std[: self.channels].to(self.device, dtype).view(-1, 1, 1)
         self.prefix_tokens = stated_prefix(net) if prefix_tokens is None else prefix_tokens
-        self._tally: Tally | None = None
-        self._shared: SharedTrunk | None = None
+        self._meter = Meter()
+        self._sharing = TrunkSharing(self._pass_trunk)
 
         answers = examine(net, name, self._normalise(probe_images(input_size).to(self.device)))
         self.output = read_output(output, answers, name)
@@ -117,7 +106,7 @@ class Classifier:
         self._check_gradients(example)
         self.linear = self._find_linear(maps)
         self.relus = _only_rectifiers(net, self._traced)
-        self.module: nn.Module = TappedModule(self, self._split).eval()
+        self.module = self._as_module()
 
     def __repr__(self) -> str:
         """What was understood of the net, in one line, for the user to check."""
@@ -154,36 +143,32 @@ class Classifier:
 
     def trunk(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Images (B, 3, S, S) to maps A (B, K, h, w) and the rest."""
-        return self._shared(images) if self._shared else self._pass_trunk(images)
+        return self._sharing(images)
 
     def _pass_trunk(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        self._count_forward(images)
-        return self._split.trunk(self._normalise(images))
+        return self._split.trunk(self._enter(images))
 
     def head(self, A: Tensor, rest: Sequence[Tensor]) -> Tensor:
         """Maps (B, K, h, w) and the rest, of B images or of one for all rows, to logits (B, C)."""
-        if self._tally is not None:
-            self._tally.head += A.shape[0]
-        return self._count_backward(self.output.logits(self._split.head(A, rest)))
+        return self._leave(self._split.head(self._meter.head(A), rest))
 
     def logits(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) to logits (B, C)."""
-        self._count_forward(images)
-        return self._count_backward(self.output.logits(self._split(self._normalise(images))))
+        return self._leave(self._split(self._enter(images)))
 
     def score(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) to logits (B, C), for scoring without gradients: `logits` with every batch normalisation
         folded into its convolution, equal to it up to float rounding (checked when first used, else `logits` serves),
         at `precision`.
         """
-        self._count_forward(images)
-        return self.output.logits(self._scoring_net(self.precision.convert(self._normalise(images))))
+        return self.output.logits(self._scoring_net(self.precision.convert(self._enter(images))))
 
     def at(self, precision: Precision) -> Classifier:
         """The same classifier, nets and parameters shared, whose `score` computes at `precision`."""
         twin = copy.copy(self)
         twin.precision = precision
-        twin.module = TappedModule(twin, twin._split).eval()
+        twin._meter, twin._sharing = Meter(), TrunkSharing(twin._pass_trunk)
+        twin.module = twin._as_module()
         for cached in ("_scoring_net", "exact"):
             twin.__dict__.pop(cached, None)
         return twin
@@ -226,9 +211,8 @@ class Classifier:
         run = self._tap_by_graph(splits, example, expected) or partial(run_tapped, splits)
 
         def tapped(images: Tensor) -> tuple[list[Tensor], Tensor]:
-            self._count_forward(images)
-            maps, answers = run(self._normalise(images))
-            return list(maps), self._count_backward(self.output.logits(answers))
+            maps, answers = run(self._enter(images))
+            return list(maps), self._leave(answers)
 
         return tapped
 
@@ -240,28 +224,22 @@ class Classifier:
         if self._traced is None:
             raise Skip("torch.fx cannot follow this net, so its ReLU calls cannot be distinguished")
         try:
-            return CountedModule(self, self._traced.with_distinct_relus())
+            return LogitsModule(self._traced.with_distinct_relus(), self._enter, self._leave)
         except Untraceable as error:
             raise Skip(str(error)) from error
 
     @contextmanager
     def tally(self) -> Iterator[Tally]:
         """Count the images passed inside the block."""
-        before, self._tally = self._tally, Tally()
-        try:
-            yield self._tally
-        finally:
-            self._tally = before
+        with self._meter.running() as tally:
+            yield tally
 
     @contextmanager
     def sharing(self) -> Iterator[None]:
         """Inside the block all who ask the trunk for the same images, one after the other, share one pass: explainers
         of one layer, those that hook `module` included where the split is by graph. Never while they are timed."""
-        before, self._shared = self._shared, SharedTrunk(self._pass_trunk)
-        try:
+        with self._sharing.on():
             yield
-        finally:
-            self._shared = before
 
     @contextmanager
     def randomised(self, seed: int) -> Iterator[None]:
@@ -271,19 +249,18 @@ class Classifier:
         """
         parameters = list(self._last_parametric.parameters(recurse=False))
         saved = [parameter.detach().clone() for parameter in parameters]
-        shared, self._shared = self._shared, None
         generator = torch.Generator().manual_seed(seed)
         try:
             with torch.no_grad():
                 for parameter in parameters:
                     noise = torch.randn(parameter.shape, generator=generator)
                     parameter.copy_(noise * parameter.float().std(correction=0).item())
-            yield
+            with self._sharing.off():
+                yield
         finally:
             with torch.no_grad():
                 for parameter, old in zip(parameters, saved, strict=True):
                     parameter.copy_(old)
-            self._shared = shared
 
     def _normalise(self, images: Tensor) -> Tensor:
         images = images.to(self.dtype)
@@ -308,19 +285,17 @@ class Classifier:
             return False
         return True
 
-    def _count_forward(self, images: Tensor) -> None:
-        if self._tally is not None:
-            self._tally.forward += images.shape[0]
+    def _enter(self, images: Tensor) -> Tensor:
+        """Images in [0, 1], counted and normalised."""
+        return self._normalise(self._meter.forward(images))
 
-    def _count_backward(self, logits: Tensor) -> Tensor:
-        tally = self._tally
-        if tally is not None and logits.requires_grad:
+    def _leave(self, answers: Tensor) -> Tensor:
+        """The net's numbers as logits, whose gradients are counted."""
+        return self._meter.backward(self.output.logits(answers))
 
-            def count(gradient: Tensor) -> None:
-                tally.backward += gradient.shape[0]
-
-            logits.register_hook(count)
-        return logits
+    def _as_module(self) -> nn.Module:
+        trunk = self.trunk if self.traced else None
+        return TappedModule(self._split, self._enter, self._leave, trunk, self._split.head).eval()
 
     def _example(self, seed: int, batch: int = 2) -> Tensor:
         """Normalised noise images on which the split is made and checked."""
@@ -398,52 +373,6 @@ class Classifier:
             return None
         with torch.no_grad():
             return run if all(map(alike, run(example)[0], expected)) else None
-
-
-class CountedModule(nn.Module):
-    """Images in [0, 1] to logits through `net`, counted in the classifier's tally."""
-
-    def __init__(self, owner: Classifier, net: nn.Module):
-        super().__init__()
-        self.net = net
-        self._owner = (owner,)
-
-    def forward(self, images: Tensor) -> Tensor:
-        (owner,) = self._owner
-        owner._count_forward(images)
-        return owner._count_backward(owner.output.logits(self._run(owner._normalise(images))))
-
-    def _run(self, x: Tensor) -> Tensor:
-        result: Tensor = self.net(x)
-        return result
-
-
-class TappedModule(CountedModule):
-    """The classifier as one module, whose `tap` passes the maps A on: what libraries hook.
-
-    Where gradients are on and A has none, A starts a graph, so that a hook at the tap always sees a gradient.
-    """
-
-    def __init__(self, owner: Classifier, net: nn.Module):
-        super().__init__(owner, net)
-        self.tap = nn.Identity()
-
-    def forward(self, images: Tensor) -> Tensor:
-        (owner,) = self._owner
-        if not owner.traced:
-            return super().forward(images)
-        A, rest = owner.trunk(images)
-        return owner._count_backward(owner.output.logits(owner._split.head(self._tapped(A), rest)))
-
-    def _run(self, x: Tensor) -> Tensor:
-        result: Tensor = self.net(x, self._tapped)
-        return result
-
-    def _tapped(self, maps: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and not maps.requires_grad:
-            maps = maps.detach().requires_grad_()
-        result: Tensor = self.tap(maps)
-        return result
 
 
 def grey(images: Tensor) -> Tensor:

@@ -252,8 +252,8 @@ def test_untied_maps_have_no_equal_pixels_and_the_same_order(toy):
 @pytest.fixture
 def a_second_a_pass(toy, monkeypatch):
     """A clock on which nothing takes time but the images that pass through the toy's net: a second each."""
-    clock, count = FakeClock(), toy.classifier._count_forward
-    monkeypatch.setattr(toy.classifier, "_count_forward", lambda x: (clock.call(len(x))(), count(x)))
+    clock, count = FakeClock(), toy.classifier._meter.forward
+    monkeypatch.setattr(toy.classifier._meter, "forward", lambda x: (clock.call(len(x))(), count(x))[1])
     return clock
 
 

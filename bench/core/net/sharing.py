@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -34,3 +35,34 @@ class SharedTrunk:
 def same(images: Tensor, others: Tensor) -> bool:
     """Equal in dtype, layout and every pixel."""
     return images.dtype == others.dtype and images.stride() == others.stride() and torch.equal(images, others)
+
+
+class TrunkSharing:
+    """A trunk that may be shared for a while."""
+
+    def __init__(self, trunk: Callable[[Tensor], SharedTrunkResult]):
+        self.own = trunk
+        self.now = trunk
+
+    def __call__(self, images: Tensor) -> SharedTrunkResult:
+        return self.now(images)
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Inside the block all who ask for the same images, one after the other, share one pass."""
+        with self.replaced(SharedTrunk(self.own)):
+            yield
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Inside the block everybody takes a pass of their own, as when parameters change."""
+        with self.replaced(self.own):
+            yield
+
+    @contextmanager
+    def replaced(self, trunk: Callable[[Tensor], SharedTrunkResult]) -> Iterator[None]:
+        before, self.now = self.now, trunk
+        try:
+            yield
+        finally:
+            self.now = before
