@@ -73,7 +73,7 @@ def sizes(text: str) -> list[int]:
     """The sizes of a list such as `20,100`. Raises UsageError for one without an interval."""
     for item in split_list(text):
         if not item.isdecimal() or int(item) < FEWEST_FOR_INTERVAL:
-            raise UsageError(f"--size {item!r} is no number of images from {FEWEST_FOR_INTERVAL} on")
+            raise UsageError(f"--size {item!r} is not a number of images from {FEWEST_FOR_INTERVAL} on")
     return [int(item) for item in split_list(text)]
 
 

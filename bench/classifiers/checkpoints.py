@@ -91,7 +91,7 @@ def refuse_other_files(path: Path) -> None:
             hint = f", as {path / inside[0]}" if inside else ""
             raise UsageError(f"{path} is a folder; name the file of weights in it{hint}")
         if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"{path} is no regular file")
+            raise UsageError(f"{path} is not a regular file")
         with path.open("rb") as file:
             header = file.read(HEADER)
     except FileNotFoundError:
@@ -181,4 +181,4 @@ def described(found: Any) -> str:
     if isinstance(found, Mapping) and found:
         names = ", ".join(map(str, list(found)[:5])) + (", …" if len(found) > 5 else "")
         return f"a {type(found).__name__} of {names}, in which there is no state_dict"
-    return f"a {type(found).__name__} that is no state_dict"
+    return f"a {type(found).__name__} that is not a state_dict"

@@ -71,7 +71,8 @@ def by_name(dataset: Dataset, classifier: Classifier) -> Dataset:
     several = [label for label in images if len(found[label]) > 1]
     remarks = []
     if missing:
-        what = f"no class of {classifier.name}: {listed([ours.names[label] for label in missing])}"
+        names = listed([ours.names[label] for label in missing])
+        what = f"not among the classes of {classifier.name}: {names}"
         has = f"it has {listed(classifier.classes)}"
         remarks.append(f"{what} ({unlabelled(images, missing)}); {has}; rename the folders, or {TELL}")
     for label in several:

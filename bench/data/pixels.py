@@ -45,8 +45,8 @@ def open_image(path: Path) -> Image.Image:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes. Raises ImageProblem for one that is missing, cannot be read or is no regular file: to open a pipe
-    would wait for ever."""
+    """A file's bytes. Raises ImageProblem for one that is missing, cannot be read or is not a regular file: opening a
+    pipe would wait for ever."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ImageProblem("cannot be read: not a regular file")

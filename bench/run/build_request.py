@@ -145,7 +145,8 @@ def resolve_protocol(config: RunConfig, dataset: Dataset, classifier: Classifier
 
 def unknown_class(text: str, classifier: Classifier, names: Sequence[str]) -> UsageError:
     near = suggest(text.lower(), [name.lower() for name in names])
-    return UsageError(f"--target {text!r} is no class of {classifier.name} (0 … {classifier.num_classes - 1}); {near}")
+    indices = f"0 … {classifier.num_classes - 1}"
+    return UsageError(f"--target {text!r} is not a class of {classifier.name} ({indices}); {near}")
 
 
 def target_class(text: str, dataset: Dataset, classifier: Classifier) -> str:

@@ -168,7 +168,7 @@ def converted(values: Mapping[str, Any], source: str) -> dict[str, Any]:
     for written, value in values.items():
         name = str(written).replace("-", "_")
         if name not in kinds:
-            raise UsageError(f"{source}: {written!r} is no setting of a run; {suggest(name, kinds)}")
+            raise UsageError(f"{source}: {written!r} is not a setting of a run; {suggest(name, kinds)}")
         kind = kinds[name]
         if kind not in CONVERTERS:  # X | None
             if value is None:

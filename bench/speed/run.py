@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def chosen(text: str) -> tuple[str, ...]:
     parts = tuple(part.strip() for part in text.split(","))
     if wrong := [part for part in parts if part not in PARTS]:
-        raise UsageError(f"--only {wrong[0]!r} is no part; write some of {', '.join(PARTS)}")
+        raise UsageError(f"--only {wrong[0]!r} is not a part; write some of {', '.join(PARTS)}")
     return parts
 
 

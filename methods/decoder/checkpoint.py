@@ -77,7 +77,7 @@ def read_facts(file: Path) -> Facts:
             fields = {key: json.loads(text) for key, text in (opened.metadata() or {}).items()}
         facts = Facts(**{**fields, "config": DecoderConfig.from_json(fields["config"])})
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{file} is no checkpoint of a decoder ({type(error).__name__}: {error})") from error
+        raise UsageError(f"{file} is not a checkpoint of a decoder ({type(error).__name__}: {error})") from error
     if facts.version != VERSION:
         raise UsageError(f"{file} is of version {facts.version}, this program reads {VERSION}; train it again")
     return facts

@@ -130,7 +130,7 @@ def test_what_is_no_image_is_one_line(net, image, says):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"target": "cow"}, "no class of Net.*did you mean|known"),
+        ({"target": "cow"}, "not a class of Net.*did you mean|known"),
         ({"target": "true"}, "labels="),
         ({"methods": "grad-camm"}, "did you mean 'grad-cam'"),
         ({"methods": 5}, "not 5"),

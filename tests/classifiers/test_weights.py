@@ -87,7 +87,7 @@ def test_pickles_and_garbage_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"nonsense\0\xff")
     refused(path, "can be read safely")
     torch.save([1, 2], path)
-    refused(path, "holds a list that is no state_dict")
+    refused(path, "holds a list that is not a state_dict")
     (tmp_path / "w.safetensors").write_bytes(b"nonsense{\xff")
     refused(tmp_path / "w.safetensors", "can be read safely")
 

@@ -197,7 +197,7 @@ def test_a_training_checks_its_numbers_too(flags, message, capsys):
 @pytest.mark.parametrize("flags", [["--target", "5000"], ["--protocol", "clean+target=5000"]])
 def test_a_class_that_the_network_lacks_is_told_alike_by_flag_and_by_protocol(flags, capsys):
     assert main([*flags, "--methods", "grad-cam", "--limit", "1", "--device", "cpu"]) == 2
-    assert "error: --target '5000' is no class of efficientnet_lite0 (0 … 999)" in capsys.readouterr().err
+    assert "error: --target '5000' is not a class of efficientnet_lite0 (0 … 999)" in capsys.readouterr().err
 
 
 def test_more_steps_than_the_input_has_pixels_are_refused(capsys):

@@ -212,8 +212,8 @@ def test_files_that_hold_no_decoder_are_told(tmp_path):
     later = saved(tmp_path / "later.safetensors", classifier, decoder, version=99)
     wider = dataclasses.replace(decoder.config, width=32)
     unfit = saved(tmp_path / "unfit.safetensors", classifier, decoder, config=wider)
-    for file, message in ((tmp_path / "none", "no such decoder"), (garbled, "no checkpoint of a decoder"),
-                          (plain, "no checkpoint of a decoder"), (later, "version 99"),
+    for file, message in ((tmp_path / "none", "no such decoder"), (garbled, "not a checkpoint of a decoder"),
+                          (plain, "not a checkpoint of a decoder"), (later, "version 99"),
                           (unfit, "does not fit its own configuration")):  # fmt: skip
         with pytest.raises(UsageError, match=message):
             explain(classifier, photo(3), TARGETS, weights=str(file))

@@ -56,7 +56,7 @@ def test_without_flags_it_is_the_default():
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("metods: cam\n", "'metods' is no setting of a run; did you mean 'methods'"),
+        ("metods: cam\n", "'metods' is not a setting of a run; did you mean 'methods'"),
         ("limit: many\n", "limit is a whole number, not 'many'"),
         ("limit: true\n", "limit is a whole number"),
         ("controls: 1\n", "controls is true or false"),

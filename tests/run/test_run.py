@@ -397,7 +397,7 @@ def test_the_timing_pass_stands_apart_and_is_kept(photos, tmp_path):
         (["--data", "imagnet"], "did you mean 'imagenet'"),
         (["--model", "resnet5"], "did you mean 'resnet50'"),
         (["--layer", "33"], "33"),
-        (["--target", "seven"], "is no class"),
+        (["--target", "seven"], "is not a class"),
         (["--batch-size", "0"], "from 1 to 4096"),
         (["--limit", "0"], "at least 1"),
         (["--skip", "-1"], "at least 0"),

@@ -16,10 +16,12 @@ import pandas as pd
 import pytest
 import torch
 
+from bench.core import files
 from bench.core.errors import UsageError
 from bench.core.files import write_atomic, write_text
 from bench.core.refusal import refusal
 from bench.core.unfinished import unfinished
+from bench.run import parts
 from bench.run.merge import newest
 from bench.run.store import Store, missing
 from tests.places import ROOT
@@ -272,3 +274,84 @@ def test_a_killed_writer_leaves_only_whole_jobs(tmp_path):
     assert len(jobs) >= 5
     assert len(rows) == 100 * len(jobs)
     assert not list(tmp_path.glob("*/.*.tmp"))
+
+
+def filled(folder, files=80, rows=3):
+    """A store of many small files; some rows lack a column, and one is stored twice."""
+    store = Store(folder)
+    for i in range(files):
+        extra = {"I": 0.5, "I_vector": np.arange(3.0)} if i % 2 else {}
+        store.add("scores", [{"key": f"{i}-{j}", "have": ["AD@1"], "image": f"{j}", "AD": i + j / 10, **extra}
+                             for j in range(rows)])  # fmt: skip
+    store.add("scores", [{"key": "0-0", "have": ["AD@1"], "image": "0", "AD": 99.0}])
+    return store
+
+
+def test_small_files_are_joined_and_rows_stay(tmp_path):
+    store = filled(tmp_path)
+    before = store.rows("scores")
+    store.compact()
+    assert len(list((tmp_path / "scores").glob("*.parquet"))) == 1
+    pd.testing.assert_frame_equal(Store(tmp_path).rows("scores"), before, check_like=True)
+    assert before.AD["0-0"] == 99
+    store.add("scores", [{"key": "0-0", "have": ["AD@1"], "image": "0", "AD": 100.0}])
+    assert store.rows("scores").AD["0-0"] == 100  # the newest wins, wherever it lies
+
+
+def test_few_files_are_left_alone(tmp_path):
+    store = filled(tmp_path, files=5)
+    store.compact()
+    assert len(list((tmp_path / "scores").glob("*.parquet"))) == 6
+
+
+@pytest.mark.parametrize("done", [0, 1, 40])
+def test_a_kill_while_files_are_joined_loses_no_row(tmp_path, monkeypatch, done):
+    """After the large file is written, `done` of the small ones have gone when the process dies."""
+    store = filled(tmp_path)
+    before, calls = store.rows("scores"), []
+
+    def dying(path, missing_ok=False):
+        calls.append(path)
+        if len(calls) > done:
+            raise KeyboardInterrupt
+        path.unlink_really(missing_ok)
+
+    monkeypatch.setattr(type(tmp_path), "unlink_really", type(tmp_path).unlink, raising=False)
+    monkeypatch.setattr(type(tmp_path), "unlink", dying)
+    with pytest.raises(KeyboardInterrupt):
+        store.compact()
+    monkeypatch.undo()
+    pd.testing.assert_frame_equal(Store(tmp_path).rows("scores"), before, check_like=True)
+    Store(tmp_path).compact()
+    pd.testing.assert_frame_equal(Store(tmp_path).rows("scores"), before, check_like=True)
+
+
+def test_a_file_that_another_process_replaced_meanwhile_stays(tmp_path, monkeypatch):
+    store = filled(tmp_path)
+    (newer, *_) = sorted((tmp_path / "scores").glob("*.parquet"))
+    written = files.write_atomic
+
+    def slow(path, write):
+        written(path, write)
+        monkeypatch.undo()
+        newer.write_bytes(newer.read_bytes())
+
+    monkeypatch.setattr("bench.run.store.write_atomic", slow)
+    store.compact()
+    assert newer.is_file()
+    assert len(list((tmp_path / "scores").glob("*.parquet"))) == 2
+
+
+def test_files_that_go_while_the_folder_is_read_are_read_where_they_went(tmp_path, monkeypatch):
+    """Another process joins the files between listing and reading."""
+    store = filled(tmp_path)
+    before = store.rows("scores")
+    reading = parts.read_tables
+
+    def slow(paths, schema):
+        monkeypatch.undo()
+        Store(tmp_path).compact()
+        return reading(paths, schema)
+
+    monkeypatch.setattr(parts, "read_tables", slow)
+    pd.testing.assert_frame_equal(store.rows("scores"), before, check_like=True)

@@ -351,7 +351,7 @@ def test_wrong_flags_are_told(capsys):
     with pytest.raises(SystemExit):
         main(["--batch-size", "0"])
     assert "--batch-size: must be from 1 to 4096, not 0" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="'speed' is no part; write some of ratios"):
+    with pytest.raises(UsageError, match="'speed' is not a part; write some of ratios"):
         chosen("ratios,speed")
     with pytest.raises(SystemExit):
         build_parser().parse_args(["--dtype", "float8"])

@@ -55,7 +55,7 @@ def test_the_command_prints_a_row_per_metric_size_and_kind(capsys):
     ("flags", "message"),
     [
         (["--rows", "nowhere"], "is neither a Parquet file nor a folder with scores/*.parquet"),
-        (["--rows", str(ROWS), "--size", "9"], "--size '9' is no number of images from 10 on"),
+        (["--rows", str(ROWS), "--size", "9"], "--size '9' is not a number of images from 10 on"),
         (["--rows", str(ROWS), "--metrics", "AX"], "these rows hold no metric 'AX' that is a mean over images"),
         (["--rows", str(ROWS), "--samples", "0"], "--samples must be at least 1, not 0"),
     ],
