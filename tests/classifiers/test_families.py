@@ -22,6 +22,8 @@ from bench.run.config import DEFAULT_MODEL
 from tests.places import SHARED
 from tests.toys import photo
 
+pytestmark = pytest.mark.slow
+
 PHOTOGRAPHS = sorted((Path(foolbox.__file__).parent / "data").glob("imagenet_*_*.jpg"))
 
 NETS = {  # name: (input size, layer, K and h, logits are GAP + linear)

@@ -29,6 +29,8 @@ from bench.run.engine.unit import Unit
 from cambench import main
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 ASSETS = ROOT / "tests" / "assets"
 MEMORY = 80 * 2**20
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra 'cluster' is not installed")

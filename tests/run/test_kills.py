@@ -11,7 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.run.test_run import ROOT, command, files, photos  # noqa: F401 - photos is a fixture
+
+pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("CAMBENCH_KILLS", "3"))
 METHODS = "grad-cam,cam,layer-cam,gradient,input-x-gradient,xgrad-cam,hires-cam,opti-cam(steps=20)"
