@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from bench.api.evaluate import evaluate
     from bench.api.explain import Explanation, explain
     from bench.api.results import Results, load_results
-
     from bench.cli.main import main
     from bench.core.architecture import CLASSIFIERS, classifier
     from bench.core.classifier import Classifier

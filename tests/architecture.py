@@ -18,6 +18,7 @@ FLOORS = (
     ("bench.data", "data sets; from a file to the network's pixels"),
     ("bench.scoring", "pixels to rows: no disk, no flags"),
     ("bench.tables", "rows to a leaderboard and its files (`tables/formats`)"),
+    ("bench.report", "what people see of a run: its page and its pictures"),
     ("bench.run", "plan to stored rows, by an engine (`run/engine`)"),
     ("bench.paper", "the papers' tables beside ours"),
     ("bench.plugins", "imports everything that registers"),

@@ -21,3 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for file in config.getoption("--plugin"):
         load_file(file)
+
+
+@pytest.fixture(autouse=True)
+def no_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures and page take seconds a run, so that only tests marked `report` make them."""
+    if request.node.get_closest_marker("report") is None:
+        monkeypatch.setattr("bench.run.write.write_report", lambda evidence, folder: None)

@@ -20,10 +20,12 @@ from bench.core.dataset import Dataset
 from bench.core.paths import user_path
 from bench.plugins import register
 from bench.run.build_request import Given, build_request
-from bench.run.carry_out import CompletedRun, print_and_write, result, run_facts
+from bench.run.carry_out import CompletedRun, result
 from bench.run.config import DEFAULT_MODEL, RunConfig
 from bench.run.precision_budget import facts
+from bench.run.provenance import run_facts
 from bench.run.timing import stored_timings
+from bench.run.write import print_and_write
 from bench.tables.leaderboard import Leaderboard
 
 

@@ -69,6 +69,6 @@ def command_line(argv: list[str]) -> int:
         from bench.paper.run import run_table
 
         return FAILED if run_table(*table_request(args.table, config, command)) else OK
-    from bench.run.carry_out import run
+    from bench.run.write import run
 
     return FAILED if run(*request_and_engine(config, command)) else OK

@@ -1,15 +1,12 @@
-"""A run: units of work for what is not stored yet, the timing pass, and the leaderboard of what was asked."""
+"""Units of work for what is not stored yet, the timing pass, and the leaderboard of what was asked."""
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,21 +15,19 @@ from tqdm import tqdm
 
 from bench.core.errors import FOREIGN_ERRORS, Skip, UsageError, foreign
 from bench.core.errors import reason as why_of
-from bench.core.files import write_atomic, write_json
+from bench.core.files import write_json
 from bench.run.engine.local import LocalEngine
 from bench.run.engine.unit import Engine, Outcome, Unit, UnitResult
 from bench.run.engine.worker import Worker
 from bench.run.estimate import estimate
 from bench.run.images import Images
-from bench.run.precision_budget import Budget, error_budget, facts, stated
-from bench.run.provenance import provenance
+from bench.run.precision_budget import Budget, error_budget, stated
+from bench.run.provenance import provenance, run_facts
 from bench.run.request import Request
 from bench.run.store import Store, missing
 from bench.run.table_of_request import asked_rows, leaderboard
-from bench.run.timing import stored_timings, time_sources
-from bench.run.view import destination, extent, texts, there, told
+from bench.run.timing import time_sources
 from bench.scoring.sources import Item, Source
-from bench.tables.formats import csv as render_csv
 from bench.tables.leaderboard import Leaderboard
 
 log = logging.getLogger(__name__)
@@ -73,16 +68,6 @@ class CompletedRun:
         return [f"{metric} failed for {', '.join(names)}: {why}" for (metric, why), names in sources.items()]
 
 
-def run(request: Request, engine: Engine | None = None) -> bool:
-    """Carry out a request, print its leaderboard and write it to `request.out`; returns whether some method failed.
-    The engine is this process alone unless another is given."""
-    finished, table = result(request, engine)
-    print_and_write(finished, table)
-    if finished.store.added:
-        finished.store.compact()
-    return finished.failed
-
-
 def result(request: Request, engine: Engine | None = None) -> tuple[CompletedRun, Leaderboard]:
     """A request carried out, and its leaderboard."""
     finished = carry_out(request, engine)
@@ -95,7 +80,6 @@ def result(request: Request, engine: Engine | None = None) -> tuple[CompletedRun
 
 
 EVERY = "every method"
-ROWS = "rows.parquet"
 
 
 def failing_pools(request: Request, scores: pd.DataFrame) -> dict[str, str]:
@@ -111,38 +95,6 @@ def failing_pools(request: Request, scores: pd.DataFrame) -> dict[str, str]:
                     raise
                 found[metric.name] = why_of(error)
     return found
-
-
-def print_and_write(finished: CompletedRun, table: Leaderboard, show: bool = True) -> None:
-    """Write all that belongs to a table, into the run's folder or, for a view, beside it; print it in any case."""
-    request, before = finished.request, there(finished.request.out)
-    rows = texts(io.StringIO(render_csv.leaderboard(table)))
-    held = extent(rows, finished.images.listed.astype(str), table.provenance)
-    place = destination(request.out, held, before, computed=finished.store.added > 0)
-    timings = stored_timings(request, finished.store, finished.scored)
-    try:
-        table.write(place)
-        finished.images.write(place)
-        write_rows(finished, place)
-        if len(timings):
-            write_atomic(place / "timing.csv", lambda path: timings.to_csv(path, index=False))
-        write_json(place / "run.json", run_facts(request, table.provenance) | facts(finished.budget))
-    finally:
-        if show:
-            print(table.text())
-    if show and (line := told(place, request.out, held, before)):
-        print(line)
-
-
-def run_facts(request: Request, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What `run.json` holds: where the table comes from, and the settings, which `--config run.json` reads back."""
-    return dict(provenance) | ({"config": dict(request.config)} if request.config else {})
-
-
-def write_rows(finished: CompletedRun, folder: Path) -> None:
-    """`rows.parquet`: which stored row stands behind each method and image of the table, by content key."""
-    rows = finished.rows
-    write_atomic(folder / ROWS, lambda path: rows[["method", "image", "key"]].to_parquet(path, index=False))
 
 
 def carry_out(request: Request, engine: Engine | None = None) -> CompletedRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,8 @@ def provenance(request: Request, images: Images) -> dict[str, Any]:
         "device": device_name(net.device),
         **versions(),
     }
+
+
+def run_facts(request: Request, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run.json` holds: where the table comes from, and the settings, which `--config run.json` reads back."""
+    return dict(provenance) | ({"config": dict(request.config)} if request.config else {})

@@ -22,7 +22,8 @@ from bench.tables.leaderboard import REFERENCE, Leaderboard, MethodRow, build_le
 COLUMN_SUFFIXES = ("", "_vector")
 """What a row holds of a metric: its value and, for curves and pooled metrics, the vector behind it."""
 
-FACTS = ("key", "method", "image", "have", "label", "target", "p", "right", "degenerate", "tied", "device", "maps_file")
+FACTS = ("key", "method", "image", "have", "label", "target", "p", "right", "degenerate", "tied", "device", "maps_file",
+         "masked_image_top", "masked_image_top_p")  # fmt: skip
 """What a row holds besides; a column that no stored row has is there too, and empty."""
 
 

@@ -76,7 +76,8 @@ def evaluate(
             exception is raised.
 
     Returns:
-        A row per item (target, right, degenerate, tied, a column per metric, `NAME_vector` for curves and pooled
+        A row per item (target, right, degenerate, tied, the top classes of the masked image as `SHOWN` says, a column
+        per metric, `NAME_vector` for curves and pooled
         metrics) and, by item id, the raw map as float16 scaled to a largest magnitude of 1.
     """
     classifier, protocol, guard = context.classifier, context.protocol, context.guard
@@ -96,22 +97,23 @@ def evaluate(
         for item, saliency, raw_map, target, top in zip(items, maps, raw, targets.tolist(), tops, strict=True)
     ]  # fmt: skip
     lost = Lost(failures, guard)
-    values = measure(context, source, items, cases, clean, metrics, lost)
+    shown: list[dict[str, Any]] = [{} for _ in cases]
+    values = measure(context, source, items, cases, clean, metrics, lost, shown)
     if guard:
         guard.check()  # our own metrics once for all; plug-ins were checked one by one
     have = [metric.tag for metric in metrics if metric.tag not in lost.why]
     rows = []
     answers = (clean.isfinite().any(1) & ~clean.isnan().any(1)).tolist()
     probabilities = clean.gather(1, targets[:, None])[:, 0].exp().tolist()
-    for item, case, kind, tied, answered, p, measured in zip(
-        items, cases, kinds, tied_shares(maps), answers, probabilities, values, strict=True
+    for item, case, kind, tied, answered, p, measured, top in zip(
+        items, cases, kinds, tied_shares(maps), answers, probabilities, values, shown, strict=True
     ):
         row: dict[str, Any] = {
             "image": item.id, "label": item.label, "target": case.target, "p": p,
             "right": case.predicted == item.label if answered and item.label is not None else None,
             "degenerate": kind, "tied": tied, "have": have,
         }  # fmt: skip
-        rows.append(row | columns(measured if answered else dict.fromkeys(measured, NO_VALUE)))
+        rows.append(row | top | columns(measured if answered else dict.fromkeys(measured, NO_VALUE)))
     return rows, {item.id: to_float16(case.raw_map) for item, case in zip(items, cases, strict=True)}
 
 
@@ -172,11 +174,13 @@ def measure(
     clean: torch.Tensor,
     metrics: Sequence[Metric],
     lost: Lost,
+    shown: Sequence[dict[str, Any]],
 ) -> list[dict[str, Value]]:
-    """Every metric's value for every case, by the metric's column."""
+    """Every metric's value for every case, by the metric's column; `shown` receives the explained network's top
+    classes."""
     found: list[dict[str, Value]] = [{} for _ in cases]
     own = None if context.classifier.scoring_key else clean
-    fill_scores(found, context, context.classifier, items, cases, own, [m for m in metrics if not m.judge], lost)
+    fill_scores(found, context, context.classifier, items, cases, own, [m for m in metrics if not m.judge], lost, shown)
     if judged := [metric for metric in metrics if metric.judge]:
         judge = context.judge
         if judge is None or {metric.judge for metric in judged} != {judge.key}:
@@ -205,10 +209,11 @@ def fill_scores(
     clean: torch.Tensor | None,
     metrics: Sequence[Metric],
     lost: Lost,
+    shown: Sequence[dict[str, Any]] | None = None,
 ) -> None:
     """Put every score metric's value for every case into `found`, by the answers of `classifier`; metrics that derive
     the same images share their scores. `clean` are its answers for the untouched images, None where it has not been
-    asked yet."""
+    asked yet. `shown` receives the top classes of what is derived as a single image."""
     asking = [metric for metric in metrics if isinstance(metric, ScoreMetric)]
     ways = list(dict.fromkeys(metric.derive for metric in asking))
     if not ways:
@@ -235,11 +240,24 @@ def fill_scores(
     clean = end_of(None) if clean is None else clean
     for i, (case, log_p, values) in enumerate(zip(cases, clean, found, strict=True)):
         answers = {derive: next(parts) for derive in ways}
+        if shown is not None:
+            for derive, rows in answers.items():
+                shown[i].update(top_classes(getattr(derive, "__name__", "derived"), rows) if len(rows) == 1 else {})
         for metric in lost.kept(asking):
             end = ends[metric.whole_fill(context.protocol)][i] if metric.whole_fill else None
             scores = Scores(log_p, answers[metric.derive], case, end)
             with lost.catching(metric):
                 values[metric.column] = as_value(metric.function(scores)) if scores.finite else NO_VALUE
+
+
+SHOWN = 5
+
+
+def top_classes(name: str, log_p: torch.Tensor) -> dict[str, Any]:
+    """The likeliest classes and their probabilities, of (1, C) log-probabilities, as columns NAME_top and NAME_top_p.
+    They are what a page shows of a masked image; no metric depends on them."""
+    values, classes = log_p[0].topk(min(SHOWN, log_p.shape[1]))
+    return {f"{name}_top": classes.tolist(), f"{name}_top_p": values.exp().tolist()}
 
 
 def check_block(block: object, case: Case) -> None:

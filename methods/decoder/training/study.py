@@ -22,8 +22,8 @@ from bench.cli.parser import parse
 from bench.core.errors import UsageError
 from bench.core.files import write_atomic
 from bench.core.ranges import at_least
-from bench.run.carry_out import run
 from bench.run.config import DEFAULT_MODEL
+from bench.run.write import run
 from bench.tables.formats import markdown as render_markdown
 from methods.decoder import checkpoint
 from methods.decoder.training import command as train

@@ -1,0 +1,35 @@
+"""What a finished run gives its page and its pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from bench.data.pixels import ImageProblem
+from bench.report.evidence import Evidence, Picture
+from bench.run.carry_out import CompletedRun
+from bench.run.images import load_item
+from bench.tables.leaderboard import Leaderboard
+
+
+def evidence_of(finished: CompletedRun, board: Leaderboard) -> Evidence:
+    """What stands behind the table of a run; files are read when they are asked for."""
+    request, images, store = finished.request, finished.images, finished.store
+    stored = store.rows("clean").get("log_probabilities", {})
+    keys = dict(zip(images.ids, images.keys.clean_keys(images.table), strict=True))
+    listed = {row.id: row for row in images.table.itertuples()}
+
+    def load(image: str) -> Picture | None:
+        try:
+            item = load_item(request, images.samples[image], listed[image])
+        except ImageProblem:
+            return None
+        pixels = (item.image.float().cpu().permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+        return Picture(pixels, None if item.boxes is None else item.boxes.double().cpu().numpy())
+
+    return Evidence(
+        board=board, rows=finished.rows, images=images.listed, classes=request.classifier.classes,
+        size=request.classifier.input_size, orders={s.label: request.context.order(s) for s in finished.scored},
+        log_probabilities={image: np.asarray(stored[key]) for image, key in keys.items() if key in stored},
+        load=load, stored_maps=store.maps, config=request.config,
+    )  # fmt: skip
