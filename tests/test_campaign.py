@@ -10,7 +10,7 @@ from tests.campaign.__main__ import sample
 from tests.campaign.groups import CASES
 from tests.places import ROOT
 
-SAMPLE = 60
+SAMPLE = 40
 
 
 def test_the_campaign_has_many_distinct_cases():

@@ -93,6 +93,7 @@ def test_the_twin_counts_its_own_passes():
     assert (own.forward, other.forward) == (0, 6)
 
 
+@pytest.mark.slow
 def test_compiled_scores_are_near():
     net, images = toy_classifier(), photo(4)
     twin = net.at(Precision(compiled=True))
