@@ -30,6 +30,9 @@ def ablation_cam(
 
     Behind global average pooling and one linear layer f_c - f_c^k = W_ck · mean A_k, and no head is run. Elsewhere
     `chunk` channels go through the head at a time.
+
+    Known failure: channels that say the same hide one another: each alone can go without loss, so that neither
+    weighs.
     """
     check_targets(classifier, targets)
     A, rest = classifier.trunk(images)

@@ -28,6 +28,9 @@ def grad_cam(
     Any other `gamma` than 1 gives n(up(ReLU S))^gamma, (B, H, W): upsampled first, so that pixels keep their order and
     only metrics of the map's values change, not insertion, deletion or pointing. Raises UsageError for a gamma
     outside its range.
+
+    Known failure: the mean over positions forgets where in A_k the class looks, so that the map can lie on places
+    that the network does not use (Draelos & Carin 2020).
     """
     GAMMA.check("grad-cam: gamma", gamma)
     maps = library_map("GradCAM", classifier, images, targets)
@@ -41,6 +44,9 @@ def grad_cam_plus_plus(classifier: Classifier, images: Tensor, targets: Tensor) 
 
     The exponential of the paper's score cancels in a. The library adds 1e-6 to the denominator, which is felt where
     g_k² is as small, and does not renormalise a_k over positions as the authors' code does.
+
+    Known failure: ReLU(g_k) drops what speaks against the class, so that maps of rival classes in one image look
+    alike; in practice this is Grad-CAM of the positive gradients (Lerma & Lucas 2022, arXiv 2205.10838).
     """
     return library_map("GradCAMPlusPlus", classifier, images, targets)
 
@@ -48,21 +54,33 @@ def grad_cam_plus_plus(classifier: Classifier, images: Tensor, targets: Tensor) 
 @explainer("xgrad-cam", paper="Fu et al. 2020, arXiv 2008.02312", library="grad-cam", passes=ONE_GRADIENT,
            order="two-step")  # fmt: skip
 def xgrad_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
-    """S = Σ_k w_k A_k with w_k = Σ_ij g_k A_k / Σ_ij A_k (the library adds 1e-7 to the denominator)."""
+    """S = Σ_k w_k A_k with w_k = Σ_ij g_k A_k / Σ_ij A_k (the library adds 1e-7 to the denominator).
+
+    Known failure: where a map has both signs (GELU, SiLU, LayerNorm) Σ_ij A_k can be near 0, and its weight without
+    bound.
+    """
     return library_map("XGradCAM", classifier, images, targets)
 
 
 @explainer("hires-cam", paper="Draelos & Carin 2020, arXiv 2011.08891", library="grad-cam", passes=ONE_GRADIENT,
            order="two-step")  # fmt: skip
 def hires_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
-    """S = Σ_k g_k A_k, position by position."""
+    """S = Σ_k g_k A_k, position by position.
+
+    Known failure: behind global average pooling and one linear layer it is CAM and adds nothing; behind other heads
+    gradients of single positions are noisy.
+    """
     return library_map("HiResCAM", classifier, images, targets)
 
 
 @explainer("layer-cam", paper="Jiang et al. 2021, doi 10.1109/TIP.2021.3089943", library="grad-cam",
            passes=ONE_GRADIENT, order="two-step")  # fmt: skip
 def layer_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
-    """S = Σ_k ReLU(g_k) A_k, position by position."""
+    """S = Σ_k ReLU(g_k) A_k, position by position.
+
+    Known failure: ReLU(g_k) drops what speaks against the class, so that maps of rival classes in one image look
+    alike.
+    """
     return library_map("LayerCAM", classifier, images, targets)
 
 
@@ -73,6 +91,9 @@ def eigen_cam(classifier: Classifier, images: Tensor, targets: Tensor, *, centre
     The sign of v is arbitrary (the library's is LAPACK's): here S correlates positively with the mean map or, where
     that is constant (maps behind a LayerNorm), its largest magnitude is positive. The library centres the columns
     first; `centred=false` is the paper's equation, by our own decomposition.
+
+    Known failure: the map is the same for every class, and follows whatever varies most in A, which may be the
+    background.
     """
     from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 

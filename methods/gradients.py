@@ -24,7 +24,11 @@ def needs_relus(classifier: Classifier) -> str | None:
 
 @explainer("gradient", paper="Simonyan et al. 2014, arXiv 1312.6034", library="captum", passes=Passes(1, 1))
 def gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
-    """(B, H, W) max over colours of |∂f_c/∂x|."""
+    """(B, H, W) max over colours of |∂f_c/∂x|.
+
+    Known failure: noise. The gradient of a net with ReLUs changes from pixel to pixel (Balduzzi et al. 2017, arXiv
+    1702.08591), and is small where the score saturates.
+    """
     from captum.attr import Saliency
 
     method = Saliency(classifier.module)
@@ -33,7 +37,10 @@ def gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
 
 @explainer("input-x-gradient", paper="Shrikumar et al. 2016, arXiv 1605.01713", library="captum", passes=Passes(1, 1))
 def input_x_gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
-    """(B, H, W) signed mean over colours of x · ∂f_c/∂x."""
+    """(B, H, W) signed mean over colours of x · ∂f_c/∂x.
+
+    Known failure: black pixels get 0 whatever they mean, and the noise of the gradient stays.
+    """
     from captum.attr import InputXGradient
 
     return attribute(classifier, images, targets, InputXGradient(classifier.module).attribute).mean(1)
@@ -47,6 +54,9 @@ def integrated_gradients(
     """(B, H, W) signed mean over colours of x · ∫₀¹ ∂f_c(t x)/∂x dt, from black (0 in [0, 1]), Gauss-Legendre.
 
     Three times the sum over pixels tends to f_c(x) - f_c(black).
+
+    Known failure: pixels of the baseline's colour get 0: what is black in the image cannot matter (Sturmfels et al.
+    2020, doi 10.23915/distill.00022).
     """
     from captum.attr import IntegratedGradients
 
@@ -76,6 +86,8 @@ def smoothgrad(
     """(B, H, W) max over colours of |mean over samples of ∂f_c(x + n)/∂x|, n ~ N(0, (sigma · (max x - min x))²).
 
     The paper's settings; Captum's own are 5 samples and an absolute deviation of 1.
+
+    Known failure: the noisy images lie outside what the net was trained on; `sigma` decides what is seen.
     """
     from captum.attr import NoiseTunnel, Saliency
 
@@ -107,6 +119,9 @@ def guided_backprop(classifier: Classifier, images: Tensor, targets: Tensor) -> 
     """(B, H, W) max over colours of |∂f_c/∂x|, where every ReLU and ReLU6 lets only positive gradients back.
 
     ReLU6 is min(ReLU(x), 6): beyond 6 no gradient passes. Raises Skip for a net that torch.fx cannot follow.
+
+    Known failure: it restores edges of the image almost whatever the class and the upper layers' weights are
+    (Adebayo et al. 2018, arXiv 1810.03292; Nie et al. 2018, arXiv 1805.07039).
     """
     from captum.attr import GuidedBackprop
 

@@ -23,6 +23,8 @@ def score_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor
 
     The library masks the tensor that it is given; normalisation lives inside the classifier, so that is the image in
     [0, 1] with black behind the mask (its users mostly hand it normalised images: mean colour behind the mask).
+
+    Known failure: that of Score-CAM; here the masks' edges also move, since corners are aligned.
     """
     return torch.cat([library_map("ScoreCAM", classifier, *one) for one in one_by_one(images, targets)])
 
@@ -35,6 +37,9 @@ def ablation_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Ten
     0, else to the least activation - 1e7, which falls on from channel to channel.
 
     One image at a time with an ablation layer of its own: the class's default layer is shared between instances.
+
+    Known failure: behind activations with negative values channels are set to ever lower values, far from what the
+    head has seen.
     """
     from pytorch_grad_cam.ablation_layer import AblationLayer
 

@@ -36,6 +36,9 @@ def occlusion(
 
     `window` and `stride` are fractions of the image's side; the last squares of a row may reach beyond the image. The
     squares of half a CHUNK of images and less go through the classifier together, CHUNK occluded images at a time.
+
+    Known failure: an object larger than the square, or one that is there twice, loses nothing under any single
+    square; a black square is also a shape of its own.
     """
     from captum.attr import Occlusion
 

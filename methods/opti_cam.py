@@ -96,6 +96,9 @@ def opti_cam(
     its own loss, its own moments and its own stop. `legacy` is the authors' code: the loss summed over the batch
     decides for all its images at once, which end with the variables of this check, and n has no guard against constant
     maps (NaN).
+
+    Known failure: it maximises what AD, AG and AI measure, on the network that they ask: these values are no
+    evidence for it. Ask a judge (`--judge`), boxes, or Insertion and Deletion as well.
     """
     check_targets(classifier, targets)
     mask_of, loss_of, every = NORMALISATIONS[normalisation], LOSSES[objective], max(1, steps // 10)

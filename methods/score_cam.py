@@ -54,6 +54,9 @@ def score_cam(
     nothing; equal maps of an image are scored once. The other variants are those of `READINGS`: the authors' code,
     pytorch-grad-cam, CA-Stream and torch-cam. `chunk` masked images, of whichever images, go through the classifier at
     a time; their masks are made then.
+
+    Known failure: a softmax over logits lets one channel take nearly all the weight where one logit stands out;
+    constant and dead channels aside, the cost is a pass per channel.
     """
     check_targets(classifier, targets)
     reading = READINGS[variant]

@@ -33,7 +33,10 @@ def log_probabilities(scores: Scores) -> tuple[float, float]:
         derive=masked_image, n_derived=one_image, by_correctness=True, bounds=(0, 1))  # fmt: skip
 def average_drop(scores: Scores) -> float:
     """max(0, p − o) / p, in [0, 1]; computed as max(0, 1 − exp(log o − log p)), so exact at p near 0. NaN for p = 0,
-    from which nothing can drop."""
+    from which nothing can drop.
+
+    Known failure: the map that hides nothing wins: Fake-CAM has almost 0 (Poppi et al. 2021, arXiv 2104.10252).
+    """
     log_p, log_o = log_probabilities(scores)
     if log_p == -math.inf:
         return math.nan
@@ -43,7 +46,11 @@ def average_drop(scores: Scores) -> float:
 @metric("AG", kind="score", better="higher", title="Average Gain", paper=ZHANG,
         derive=masked_image, n_derived=one_image, by_correctness=True, bounds=(0, 1))  # fmt: skip
 def average_gain(scores: Scores) -> float:
-    """max(0, o − p) / (1 − p), in [0, 1]; 0 when p = 1, where nothing can be gained."""
+    """max(0, o − p) / (1 − p), in [0, 1]; 0 when p = 1, where nothing can be gained.
+
+    Known failure: methods that maximise the masked image's probability (Opti-CAM) win it by construction, also with
+    a texture that only this network sees; `--judge` asks another one.
+    """
     log_p, log_o = log_probabilities(scores)
     room = -math.expm1(log_p)
     return max(0.0, math.exp(log_o) - math.exp(log_p)) / room if room > 0 else 0.0
@@ -52,6 +59,9 @@ def average_gain(scores: Scores) -> float:
 @metric("AI", kind="score", better="higher", title="Average Increase", paper=CHATTOPADHYAY,
         derive=masked_image, n_derived=one_image, by_correctness=True, rate=True)  # fmt: skip
 def average_increase(scores: Scores) -> float:
-    """1[o > p], strict, decided on float64 log-probabilities."""
+    """1[o > p], strict, decided on float64 log-probabilities.
+
+    Known failure: an increase of 1e-9 counts as one of 0.9: Fake-CAM, which changes one pixel, gets about one half.
+    """
     log_p, log_o = log_probabilities(scores)
     return float(log_o > log_p)

@@ -57,7 +57,12 @@ def area(log_probabilities: Sequence[torch.Tensor], target: int) -> Value:
 @metric("I", kind="score", better="higher", title="Insertion", paper=RISE, derive=insertion_steps,
         n_derived=inner_points, whole_fill=start, bounds=(0, 1))  # fmt: skip
 def insertion(scores: Scores) -> Value:
-    """Area under p(class) while the image's pixels are put into the start image, most important first."""
+    """Area under p(class) while the image's pixels are put into the start image, most important first:
+    Σ_k (p_k + p_{k+1}) / 2n over k = 0 … n − 1, p_k with k of n parts of the pixels put in; n is the protocol's `steps`.
+
+    Known failure: the half-blurred images are unlike any that the network was trained on, and objects in the middle
+    of photographs let a centred Gaussian score well.
+    """
     assert scores.filled is not None
     return area([scores.filled[None], scores.derived, scores.untouched[None]], scores.target)
 
@@ -65,6 +70,11 @@ def insertion(scores: Scores) -> Value:
 @metric("D", kind="score", better="lower", title="Deletion", paper=RISE, derive=deletion_steps, n_derived=inner_points,
         whole_fill=end, bounds=(0, 1))  # fmt: skip
 def deletion(scores: Scores) -> Value:
-    """Area under p(class) while the image's pixels are taken away, most important first."""
+    """Area under p(class) while the image's pixels are taken away, most important first:
+    Σ_k (p_k + p_{k+1}) / 2n over k = 0 … n − 1, p_k with k of n parts of the pixels taken; n is the protocol's `steps`.
+
+    Known failure: scattered pixels destroy an image without showing what mattered, so that noisy gradient maps, and
+    even Fake-CAM with ties in random order, have low values.
+    """
     assert scores.filled is not None
     return area([scores.untouched[None], scores.derived, scores.filled[None]], scores.target)

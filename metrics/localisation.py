@@ -41,6 +41,9 @@ def localisation_error(case: Case) -> float:
     (`regions.estimated_box`), as in the code of Phang et al. It lies in the image, so the intersection does too; the
     union counts the area of the object's box as the protocol gives it, under
     `boxes=unclipped` also what lies outside the image.
+
+    Known failure: it judges a box of a threshold at the mean, so that a wide map of the right size hits; and a
+    network may rightly look outside the object.
     """
     return 1 - localised(case)
 
@@ -48,7 +51,10 @@ def localisation_error(case: Case) -> float:
 @metric("OM", kind="map", better="lower", title="Official Metric", paper=CASM,
         needs="boxes", rate=True)  # fmt: skip
 def official_metric(case: Case) -> float:
-    """As LE, but a hit also needs the classifier's top class to be the label: 0 or 1, OM ≥ LE. NaN without label."""
+    """As LE, but a hit also needs the classifier's top class to be the label: 0 or 1, OM ≥ LE. NaN without label.
+
+    Known failure: most of it is the network's top-1 error, which no explainer can change.
+    """
     if case.label is None:
         return NO_VALUE
     return 1 - localised(case) * (case.predicted == case.label)
@@ -69,6 +75,9 @@ def pixel_f1(case: Case) -> float:
 
     P = Σ S in the box / (Σ S + 1e-6), R = Σ S in the box / area of the box as the protocol gives it; the soft map
     itself is counted. A box without area gives 0.
+
+    Known failure: recall counts the soft map's height, so that wide maps win: Fake-CAM, all ones, has 60.5 on 1000
+    images, before every method.
     """
     boxes, saliency = true_boxes(case), soft_mask(case)
     if boxes is None:
@@ -85,6 +94,8 @@ def box_accuracy(case: Case) -> float:
     The paper names no rule. This is ours, and the simplest that we found to agree with the printed Fake-CAM row (47.9)
     on the boxes of the 50,000 validation images: LE's region, its last row and column counted as such (0, 0, 224, 224
     for a whole map), and widths and heights one larger on both sides of the IoU. MaxBoxAcc is the defined metric.
+
+    Known failure: the rule is a guess; compare MaxBoxAcc.
     """
     boxes, estimated = true_boxes(case), estimated_box(case)
     if boxes is None:
@@ -100,6 +111,8 @@ def standard_pointing(case: Case) -> float:
 
     Every tied maximum is tried, so a saturated map hits easily; a constant map has no maximum and misses.
     `axes=swapped` compares the row with xmin … xmax and the column with ymin … ymax.
+
+    Known failure: one pixel decides, and a map with many maxima hits with any: Fake-CAM has 100.
     """
     boxes, top = true_boxes(case), maxima(case)
     if boxes is None:
@@ -115,6 +128,9 @@ def energy_pointing(case: Case) -> float:
 
     `axes=right`: boxes cut to the image. `axes=swapped`: S[xmin:xmax, ymin:ymax], rows first, with the protocol's
     boxes, where a negative start counts from the far end of the map and mostly leaves nothing.
+
+    Known failure: large objects are hit by any map: the share of the image that the boxes cover is the value of
+    Fake-CAM.
     """
     if case.protocol.axes == "right":
         return energy_pointing_right(case)
@@ -126,7 +142,10 @@ def energy_pointing(case: Case) -> float:
         paper=SCORE_CAM, needs="boxes", bounds=(0, 1))  # fmt: skip
 def energy_pointing_right(case: Case) -> float:
     """EP with boxes cut to the image and columns read as columns, whatever the protocol's switches say, over the same
-    images: under `boxes=unclipped` an image whose boxes lie wholly outside has 0."""
+    images: under `boxes=unclipped` an image whose boxes lie wholly outside has 0.
+
+    Known failure: that of EP.
+    """
     boxes, saliency = true_boxes(case), soft_mask(case)
     return NO_VALUE if boxes is None else energy_share(saliency, clipped(boxes, *saliency.shape), energy(case))
 
@@ -139,6 +158,9 @@ def grid_pointing(case: Case) -> float:
     On a grid of images the box is the cell of the explained class. The raw map itself is summed where the edges of
     the boxes, cut to the image, fall between its pixels, so nothing leaks into a neighbouring cell; where they cut
     through its pixels, A⁺ is first upsampled bilinearly to the image. A raw map that is not finite explains nothing.
+
+    Known failure: mosaics are unlike the images that the network was trained on, and a method is judged by the
+    classifier's upper layers, which may mix the cells.
     """
     boxes, raw = true_boxes(case), case.raw_map.detach().double()
     if boxes is None:
@@ -197,6 +219,9 @@ def saliency_metric(scores: Scores) -> float:
     probability of the label for that box's pixels alone, enlarged. From ln 0.05 up; an empty box has a = 0.
 
     NaN without label, and without boxes too, so that it is over the images of its neighbours in the table.
+
+    Known failure: the crop is enlarged and may be cut amiss, and small boxes are rewarded by ln a however the
+    object is framed.
     """
     case, box = scores.case, estimated_box(scores.case)
     if case.boxes is None or case.label is None:

@@ -17,6 +17,9 @@ def parameter_randomisation(case: Case, explain: Explain, classifier: Any) -> fl
 
     Near 1 the explainer does not look at what the classifier has learnt there; class-agnostic methods get 1 by
     construction. A constant map on either side carries no ranks and gives 0.
+
+    Known failure: edges of the image survive in a map that is multiplied by the input, so that the value depends on the
+    images as well as on the method (Yona & Greenfeld 2021, arXiv 2110.14297). Unstable maps have low values too.
     """
     with classifier.randomised(case.seed):
         other = explain(case.image[None], torch.tensor([case.target], device=case.image.device))[0]

@@ -14,6 +14,8 @@ def sparseness(case: Case) -> float:
 
     0 for a constant map, 1 − 1/N for a single pixel; the zero map gives 0. A description, not a score: neither end is
     better in itself.
+
+    Known failure: noise of few large values is sparse too.
     """
     values = case.map.flatten().double().sort().values
     total = values.sum()

@@ -44,6 +44,9 @@ def max_box_accuracy(case: Case) -> Value:
     of largest area (OpenCV, RETR_TREE, CHAIN_APPROX_SIMPLE), of which x + w and y + h are cut to the last pixel, is
     the estimated box, 0, 0, 0, 0 where there is no contour. A hit has IoU ≥ 0.5, with widths and heights one larger,
     with any of the object's boxes.
+
+    Known failure: one threshold is chosen on the images that are judged, and boxes say nothing of what inside them
+    was used.
     """
     boxes = true_boxes(case)
     if boxes is None:
@@ -56,7 +59,10 @@ def max_box_accuracy(case: Case) -> Value:
         paper=CHOE_2022, pool=best_threshold, needs="boxes")  # fmt: skip
 def max_box_accuracy_v2(case: Case) -> Value:
     """As MaxBoxAcc with the rectangles of all contours, of which the best counts, averaged over IoU ≥ 0.3, 0.5 and 0.7,
-    each with its own best τ; the vector holds the 3 · 100 hits, the value their mean."""
+    each with its own best τ; the vector holds the 3 · 100 hits, the value their mean.
+
+    Known failure: as MaxBoxAcc; the best of all contours is chosen with the boxes at hand.
+    """
     boxes = true_boxes(case)
     if boxes is None:
         return NO_VALUE
@@ -94,7 +100,11 @@ def rectangles(binary: Any) -> IntArray:
         needs="boxes", rate=True)  # fmt: skip
 def box_accuracy_20(case: Case) -> float:
     """1[IoU ≥ 0.5] of the box around the largest 4-connected component of S > 0.2 · max(S), last row and column
-    included, with any of the object's boxes: 0 or 1."""
+    included, with any of the object's boxes: 0 or 1.
+
+    Known failure: the threshold is fixed, so that a monotone transform of the map (`grad-cam(gamma=…)`) changes the
+    value.
+    """
     boxes, estimated = true_boxes(case), box_at_20(case)
     if boxes is None:
         return NO_VALUE.value
@@ -116,6 +126,9 @@ def pixel_auc(case: Case) -> float:
 
     The object is its mask, without the pixels to be ignored, where there is one, else the union of its boxes, cut to
     the image. NaN without either and where all pixels are of one kind.
+
+    Known failure: a box holds background too, whose pixels count as the object's; ties of a nearly binary map count
+    one half.
     """
     saliency, boxes = values(case), true_boxes(case)
     if case.mask is not None:
@@ -147,7 +160,10 @@ def average_precision(vectors: Any) -> float:
 def pixel_average_precision(case: Case) -> Value:
     """Average precision of S > τ over the pixels of all images together, in [0, 1], on bins of 0.01, without the pixels
     to be ignored. The vector holds the pixel counts of the object and of the background by bin (2 · 101 numbers), the
-    value is the image's own average precision, NaN where no pixel is the object's."""
+    value is the image's own average precision, NaN where no pixel is the object's.
+
+    Known failure: images with large objects weigh more, as their pixels are counted together.
+    """
     if case.mask is None:
         return NO_VALUE
     mask, saliency = case.mask.cpu().numpy(), soft_mask(case)

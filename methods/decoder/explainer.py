@@ -55,6 +55,10 @@ def decoder(classifier: Classifier, images: Tensor, targets: Tensor, *, weights:
     `weights` is a checkpoint of `python -m methods.decoder.train`, by default the one that the project ships for this
     classifier, its weights and its layer. Maps (B, S, S) in [0, 1]. Skipped where none is shipped; UsageError for a
     file that is missing or was trained for another classifier.
+
+    Known failure: it is made for one network, its weights and its layer; what it learned on images unlike its
+    training images is not known, and of a network that is changed afterwards it shows the old training (the
+    randomisation check fails by construction).
     """
     check_targets(classifier, targets)
     file = find(classifier, weights)
