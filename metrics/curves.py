@@ -58,7 +58,7 @@ def area(log_probabilities: Sequence[torch.Tensor], target: int) -> Value:
         n_derived=inner_points, whole_fill=start, bounds=(0, 1))  # fmt: skip
 def insertion(scores: Scores) -> Value:
     """Area under p(class) while the image's pixels are put into the start image, most important first:
-    Σ_k (p_k + p_{k+1}) / 2n over k = 0 … n − 1, p_k with k of n parts of the pixels put in; n is the protocol's `steps`.
+    Σ_k (p_k + p_{k+1}) / 2n over k = 0 … n − 1, p_k with k of n parts of the pixels put in, n the protocol's `steps`.
 
     Known failure: the half-blurred images are unlike any that the network was trained on, and objects in the middle
     of photographs let a centred Gaussian score well.

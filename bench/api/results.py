@@ -21,7 +21,7 @@ from bench.run.store import Store
 
 ROWS = "rows.parquet"
 TABLES = ("leaderboard.csv", "leaderboard.md", "leaderboard.tex", "leaderboard.txt", "differences.csv", "images.csv",
-          "timing.csv", "run.json", "figures/leaderboard.png")  # fmt: skip
+          "timing.csv", "run.json")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

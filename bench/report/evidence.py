@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.core.explainer import MapOrder
+from bench.core.maps import upsample
 from bench.scoring.normalise import normalise
 from bench.tables.content import Content
 
@@ -44,6 +45,11 @@ class Evidence:
     """Raw maps (h, w) of rows indexed by their key, by key, as far as they are kept."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The settings of the run."""
+    shown: Sequence[str] = ()
+    """Images of the figures, by id."""
+
+    def class_name(self, index: int) -> str:
+        return self.classes[index] if 0 <= index < len(self.classes) else str(index)
 
     def row(self, method: str, image: str) -> pd.Series | None:
         """The row of a method on an image; None where there is none."""
@@ -61,11 +67,18 @@ class Evidence:
     def maps(self, image: str, methods: Sequence[str] | None = None) -> dict[str, Map]:
         """(S, S) maps in [0, 1] of an image by method, normalised as the protocol says: the masks that were scored, but
         for the rounding to float16."""
-        return {method: self.normalised(method, raw) for method, raw in self.raw_maps(image, methods).items()}
+        raw = self.raw_maps(image, methods)
+        found: dict[str, Map] = {}
+        for order in dict.fromkeys(self.orders[method] for method in raw):
+            alike = [method for method in raw if self.orders[method] == order]
+            maps, _ = normalise([raw[method] for method in alike], self.size, order)
+            found |= dict(zip(alike, maps.numpy(), strict=True))
+        return {method: found[method] for method in raw}
 
-    def normalised(self, method: str, raw: torch.Tensor) -> Map:
-        """A raw map as the protocol turns it into one in [0, 1] at the size of the image."""
-        return normalise(raw[None].float(), self.size, self.orders[method])[0][0].numpy()
+    def signed(self, raw: torch.Tensor) -> Map:
+        """(S, S) a raw map at the size of the image, divided by its largest magnitude: in [-1, 1]."""
+        large = upsample(raw[None].float().nan_to_num(), self.size)[0]
+        return (large / large.abs().max().clamp_min(torch.finfo(large.dtype).tiny)).numpy()
 
     def top(self, image: str, count: int = 5) -> list[tuple[int, float]]:
         """The likeliest classes of the untouched image with their probabilities; empty where they are not stored."""

@@ -9,3 +9,10 @@ from bench.report.evidence import Evidence
 
 def write_report(evidence: Evidence, folder: Path) -> None:
     """Write the figures and the page of a run into its folder."""
+    import bench.report.figures  # noqa: F401  registers them
+    from bench.report.figure import FIGURES, save
+
+    for entry in FIGURES:
+        drawn = entry.value(evidence)
+        if drawn is not None:
+            save(drawn, folder / "figures", entry.name)

@@ -5,11 +5,21 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from bench.core.seeds import content_hash
 from bench.data.pixels import ImageProblem
 from bench.report.evidence import Evidence, Picture
 from bench.run.carry_out import CompletedRun
 from bench.run.images import load_item
+from bench.run.request import Request
 from bench.tables.leaderboard import Leaderboard
+
+FIGURE_IMAGES = 6
+
+
+def chosen(request: Request, images: list[str]) -> list[str]:
+    """The images of the figures: those that the command names, else a few by hash, whoever looks best."""
+    named = [image for image in request.figure_images if image in images]
+    return named or sorted(images, key=lambda image: content_hash("figure", request.seed, image))[:FIGURE_IMAGES]
 
 
 def evidence_of(finished: CompletedRun, board: Leaderboard) -> Evidence:
@@ -31,5 +41,5 @@ def evidence_of(finished: CompletedRun, board: Leaderboard) -> Evidence:
         board=board, rows=finished.rows, images=images.listed, classes=request.classifier.classes,
         size=request.classifier.input_size, orders={s.label: request.context.order(s) for s in finished.scored},
         log_probabilities={image: np.asarray(stored[key]) for image, key in keys.items() if key in stored},
-        load=load, stored_maps=store.maps, config=request.config,
+        load=load, stored_maps=store.maps, config=request.config, shown=chosen(request, list(listed)),
     )  # fmt: skip

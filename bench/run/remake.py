@@ -22,6 +22,8 @@ from bench.core.files import write_json
 from bench.core.metric import METRICS, Metric
 from bench.core.protocols import protocol
 from bench.core.version import own_version
+from bench.report.figure import save
+from bench.report.figures.leaderboard import draw
 from bench.tables.accuracy import Accuracy
 from bench.tables.leaderboard import Leaderboard, MethodRow, build_leaderboard
 
@@ -115,6 +117,8 @@ def main(folders: list[str]) -> int:
         for folder in map(Path, folders):
             board = remade(folder)
             board.write(folder)
+            if (drawn := draw(board)) is not None:
+                save(drawn, folder / "figures", "leaderboard")
             write_json(folder / "run.json", dict(board.provenance))
             print(folder, len(board.ranked), "ranked", len(board.unranked), "not ranked")
     except UsageError as error:

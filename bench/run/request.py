@@ -42,6 +42,8 @@ class Request:
     """The settings that were asked for, as `RunConfig.from_mapping` reads them back."""
     progress: bool = True
     """Whether the estimate and progress bars are shown."""
+    figure_images: tuple[str, ...] = ()
+    """Ids of the images that figures show; empty for a few by hash."""
     remarks: tuple[str, ...] = ()
     """What a reader of the table must know about how the command was understood; printed under it."""
 

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file, save
+from safetensors import safe_open
+from safetensors.torch import save
 
 from bench.core.files import write_atomic
 from bench.core.unfinished import sweep
@@ -100,11 +101,13 @@ class Store:
             if not (file := self.folder / "maps" / name).is_file():
                 continue
             try:
-                tensors = load_file(file)
+                with safe_open(file, "pt") as kept:
+                    names = rows.index.intersection(list(kept.keys()))
+                    tensors = {key: kept.get_tensor(key) for key in names}
             except Exception as error:
                 set_aside(file, error, "its maps are not compared")
                 continue
-            found.update({key: tensors[key] for key in rows.index if key in tensors and tensors[key].ndim == 2})
+            found.update({key: tensor for key, tensor in tensors.items() if tensor.ndim == 2})
         return found
 
 

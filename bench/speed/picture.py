@@ -12,9 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from bench.report.style import BAND, INK, PALE, RULE
 from bench.speed.compare import Row
 from bench.speed.measurement import spoken
-from bench.tables.formats.figure import BAND, INK, PALE, RULE
 
 COLOURS = {
     "pytorch-grad-cam": "#31688e", "torch-cam": "#c8510a", "captum": "#35884f", "quantus": "#8a4f9e",

@@ -155,6 +155,22 @@ class Content:
         return self.methods + self.controls
 
     @property
+    def folded(self) -> list[tuple[Line, str]]:
+        """Every row with its name, rows of equal maps as one: `grad-cam = hires-cam`."""
+        by_label = {line.method.label: line for line in self.lines}
+
+        def first(label: str) -> str:
+            seen = {label}
+            while (equal := by_label[label].method.equal_to) in by_label and equal not in seen:
+                seen.add(label := str(equal))
+            return label
+
+        names: dict[str, list[str]] = {}
+        for label in by_label:
+            names.setdefault(first(label), []).append(label)
+        return [(by_label[label], " = ".join([label, *sorted(set(equal) - {label})])) for label, equal in names.items()]
+
+    @property
     def groups(self) -> list[tuple[str, list[Line]]]:
         """The parts of the table from top to bottom, each with its heading; ranked methods need none."""
         below: dict[str, list[Line]] = {}

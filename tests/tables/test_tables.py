@@ -10,11 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from bench.core.metric import MapMetric, ScoreMetric
 from bench.core.protocols import PROTOCOLS, protocol
-from bench.tables.content import Cell, signed, three_digits
+from bench.tables.content import signed, three_digits
 from bench.tables.formats import latex as render_latex
 from bench.tables.formats import markdown as render_markdown
 from bench.tables.leaderboard import MethodRow, build_leaderboard
@@ -121,7 +120,7 @@ def test_the_order_of_the_input_does_not_matter(small, tmp_path):
     rows, scores = small
     board_of(rows, scores).write(tmp_path / "one")
     board_of(rows[::-1], scores.sample(frac=1, random_state=1)).write(tmp_path / "other")
-    names = ["leaderboard.csv", "leaderboard.md", "leaderboard.tex", "differences.csv", "figures/leaderboard.png"]
+    names = ["leaderboard.csv", "leaderboard.md", "leaderboard.tex", "differences.csv"]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
 
@@ -346,20 +345,6 @@ def test_numbers():
         "–", "< 0.001", "0.031", "1.23", "45.7", "123",
     ]  # fmt: skip
     assert [signed(x, DROP) for x in (-0.01, 0.01, 1.26, -1.26)] == ["0.0", "0.0", "+1.3", "-1.3"]
-
-
-def test_the_figure_is_wide_enough_and_shows_the_confidence_set(tmp_path):
-    values = {"best": noise(1) - 0.2, "worse": noise(2), "sobel": noise(3)}
-    board = board_of(rows_of("best", "worse", controls=("sobel",)), scores_of(values))
-    board.write(tmp_path)
-    with Image.open(tmp_path / "figures" / "leaderboard.png") as image:
-        assert image.width >= 1600
-        colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 24)}
-    assert (0xC8, 0x51, 0x0A) in colours
-    plain = [replace(line, cells={"AD": Cell(50.0, 40.0, 60.0, 120)}) for line in board.ranked]
-    replace(board, ranked=plain).write(tmp_path)
-    with Image.open(tmp_path / "figures" / "leaderboard.png") as image:
-        assert (0xC8, 0x51, 0x0A) not in {colour for _, colour in image.convert("RGB").getcolors(1 << 24)}
 
 
 def test_only_complete_rows_are_ranked(tmp_path):
