@@ -1,4 +1,4 @@
-"""Parts of pages that are made from the registries: cards of methods and metrics, tables of protocols, data sets, flags.
+"""Parts of pages made from the registries: cards of methods and metrics, tables of protocols, data sets and flags.
 
 A page holds `<!-- made: NAME -->` where one of `PARTS` is put when the site is built.
 """
@@ -87,6 +87,7 @@ def seconds() -> dict[str, str]:
         return {row["method"]: row["seconds"] for row in csv.DictReader(file) if row["batch"] == "1"}
 
 
+@cache
 def cost(explainer: Explainer) -> str:
     """Passes per image on the embedded network."""
     reason = explainer.skip(embedded())
@@ -105,7 +106,7 @@ def method_facts(entry: Entry[Explainer]) -> Iterator[tuple[str, str]]:
     if entry.name in seconds():
         yield "measured", f"{float(seconds()[entry.name]):.2g} s per image, two CPU cores, shared"
     if entry.parameters:
-        yield "parameters", "<br>".join(f"`{parameter}`".replace("|", "&#124;") for parameter in entry.parameters.values())
+        yield "parameters", "<br>".join(f"`{parameter}`" for parameter in entry.parameters.values())
     order = explainer.map_order()
     yield "order in its paper", f"`{order}`"
     if explainer.quick:
@@ -163,8 +164,8 @@ def metric_card(entry: Entry[Metric]) -> str:
 
 
 def metrics() -> str:
-    rows = [(f"[{e.name}](#{e.name.lower()}) {e.value.arrow}", e.value.title, e.value.needs or "–", linked(e.value.paper))
-            for e in METRICS]  # fmt: skip
+    rows = [(f"[{e.name}](#{e.name.lower()}) {e.value.arrow}", e.value.title, e.value.needs or "–",
+             linked(e.value.paper)) for e in METRICS]  # fmt: skip
     return "\n\n".join([table(("name", "title", "needs", "paper"), rows), "## Cards", *map(metric_card, METRICS)])
 
 

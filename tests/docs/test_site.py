@@ -16,6 +16,7 @@ from tests.places import ROOT
 
 pytest.importorskip("material", reason="mkdocs-material is not installed: uv sync --group docs")
 
+pytestmark = pytest.mark.slow
 register()
 
 
@@ -46,3 +47,11 @@ def test_no_page_fetches_anything(site):
 def test_no_part_is_left_to_be_made(site):
     for page in site.rglob("*.html"):
         assert "made:" not in page.read_text(), page.name
+
+
+def test_the_notebook_was_executed(site):
+    """Its outputs are pictures and tables that the build has computed."""
+    html = (site / "notebook.html").read_text()
+    assert html.count("data:image/png;base64,") >= 3
+    assert "box-oracle" in html
+    assert "Traceback" not in html
