@@ -94,15 +94,14 @@ def cost(explainer: Explainer) -> str:
     if reason:
         return f"not on the embedded network: it {reason}"
     passes = explainer.cost(embedded())
-    by_network = ", by network" if callable(explainer.passes) else ""
-    return f"{passes} = {passes.total:g} forward passes{by_network}" if passes.total else "no pass"
+    return str(passes) if passes.total else "no pass"
 
 
 def method_facts(entry: Entry[Explainer]) -> Iterator[tuple[str, str]]:
     explainer = entry.value
     yield "paper", linked(explainer.paper)
     yield "code", explainer.origin
-    yield "cost per image", cost(explainer)
+    yield "passes per image", cost(explainer) + (", by network" if callable(explainer.passes) else "")
     if entry.name in seconds():
         yield "measured", f"{float(seconds()[entry.name]):.2g} s per image, two CPU cores, shared"
     if entry.parameters:
@@ -125,7 +124,7 @@ def methods() -> str:
     }
     rows = [(f"[{e.name}](#{e.name.lower()})", kind.lower().removesuffix("s"), cost(e.value), linked(e.value.paper))
             for kind, entries in kinds.items() for e in entries]  # fmt: skip
-    parts = [table(("name", "kind", "cost per image", "paper"), rows)]
+    parts = [table(("name", "kind", "passes per image", "paper"), rows)]
     for kind, entries in kinds.items():
         parts += [f"## {kind}", *map(method_card, entries)]
     return "\n\n".join(parts)
