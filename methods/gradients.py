@@ -22,7 +22,8 @@ def needs_relus(classifier: Classifier) -> str | None:
     return None if classifier.relus else "needs a net whose only activations are ReLU or ReLU6"
 
 
-@explainer("gradient", paper="Simonyan et al. 2014, arXiv 1312.6034", library="captum", passes=Passes(1, 1))
+@explainer("gradient", paper="Simonyan et al. 2014, arXiv 1312.6034", library="captum", passes=Passes(1, 1),
+           uses_layer=False)  # fmt: skip
 def gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """(B, H, W) max over colours of |∂f_c/∂x|.
 
@@ -35,7 +36,8 @@ def gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     return strongest(attribute(classifier, images, targets, lambda x, c: method.attribute(x, c, abs=False)))
 
 
-@explainer("input-x-gradient", paper="Shrikumar et al. 2016, arXiv 1605.01713", library="captum", passes=Passes(1, 1))
+@explainer("input-x-gradient", paper="Shrikumar et al. 2016, arXiv 1605.01713", library="captum", passes=Passes(1, 1),
+           uses_layer=False)  # fmt: skip
 def input_x_gradient(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """(B, H, W) signed mean over colours of x · ∂f_c/∂x.
 
@@ -47,7 +49,8 @@ def input_x_gradient(classifier: Classifier, images: Tensor, targets: Tensor) ->
 
 
 @explainer("integrated-gradients", paper="Sundararajan et al. 2017, arXiv 1703.01365", library="captum",
-           passes=lambda classifier, *, steps=50: Passes(steps, steps), quick="steps=10", padded=False)  # fmt: skip
+           passes=lambda classifier, *, steps=50: Passes(steps, steps), quick="steps=10", padded=False,
+           uses_layer=False)  # fmt: skip
 def integrated_gradients(
     classifier: Classifier, images: Tensor, targets: Tensor, *, steps: Annotated[int, within(1, 1000)] = 50
 ) -> Tensor:
@@ -73,7 +76,7 @@ def integrated_gradients(
 
 @explainer("smoothgrad", paper="Smilkov et al. 2017, arXiv 1706.03825", library="captum",
            passes=lambda classifier, *, samples=50, sigma=0.15: Passes(samples, samples),
-           quick="samples=10", padded=False)  # fmt: skip
+           quick="samples=10", padded=False, uses_layer=False)  # fmt: skip
 def smoothgrad(
     classifier: Classifier,
     images: Tensor,
@@ -114,7 +117,7 @@ def smoothgrad(
 
 
 @explainer("guided-backprop", paper="Springenberg et al. 2015, arXiv 1412.6806", library="captum",
-           passes=Passes(1, 1), skip=needs_relus)  # fmt: skip
+           passes=Passes(1, 1), skip=needs_relus, uses_layer=False)  # fmt: skip
 def guided_backprop(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """(B, H, W) max over colours of |∂f_c/∂x|, where every ReLU and ReLU6 lets only positive gradients back.
 

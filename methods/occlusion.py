@@ -28,7 +28,7 @@ def passes(classifier: Classifier, *, window: float = 0.15, stride: float = 0.08
 
 
 @explainer("occlusion", paper="Zeiler & Fergus 2014, arXiv 1311.2901", library="captum", passes=passes,
-           quick="window=0.25,stride=0.15", padded=False)  # fmt: skip
+           quick="window=0.25,stride=0.15", padded=False, uses_layer=False)  # fmt: skip
 def occlusion(
     classifier: Classifier, images: Tensor, targets: Tensor, *, window: Fraction = 0.15, stride: Fraction = 0.08
 ) -> Tensor:

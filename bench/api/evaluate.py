@@ -19,7 +19,7 @@ from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset
 from bench.core.paths import user_path
 from bench.plugins import register
-from bench.run.build_request import Given, build_request
+from bench.run.build_request import Given, build_request, first_layer
 from bench.run.carry_out import CompletedRun, result
 from bench.run.config import DEFAULT_MODEL, RunConfig
 from bench.run.precision_budget import facts
@@ -64,7 +64,11 @@ def evaluate(
         stated["metrics"] = list(metrics) if not isinstance(metrics, str) else metrics
     stated |= data_settings(data)
     config = RunConfig.from_mapping(stated, "evaluate()")
-    classifier = net if isinstance(net, Classifier) else load_classifier(net, layer=config.layer, device=config.device)
+    classifier = (
+        net
+        if isinstance(net, Classifier)
+        else load_classifier(net, layer=first_layer(config.layer), device=config.device)
+    )
     given = Given(classifier, data if isinstance(data, Dataset) else None, functions)
     if out is not None:
         return carried_out(dataclasses.replace(config, out=user_path(out)), given, progress, keep=True)

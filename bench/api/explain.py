@@ -20,7 +20,7 @@ from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset
 from bench.core.errors import UsageError
 from bench.plugins import register
-from bench.run.build_request import target_class
+from bench.run.targets import target_class
 from bench.scoring.evaluate import ScoringContext, choose_targets
 from bench.scoring.normalise import normalise
 from bench.scoring.scorer import Scorer

@@ -18,11 +18,13 @@ def listing() -> str:
 
 def methods() -> Iterator[str]:
     yield "methods (name, passes per image, F forward and B backward, source; paper; parameters)"
+    yield "  those [at a layer] take layer=PATH too, as in grad-cam(layer=layer3)"
     for entry in EXPLAINERS:
         explainer = entry.value
         cost = "by network" if callable(explainer.passes) else explainer.passes
         kind = " [control]" if explainer.control else " [library double]" if explainer.library_variant else ""
-        yield f"  {entry.name:<30} {cost!s:<10} {explainer.origin}{kind}"
+        place = " [at a layer]" if explainer.layered else ""
+        yield f"  {entry.name:<30} {cost!s:<10} {explainer.origin}{kind}{place}"
         yield f"      {explainer.paper}"
         for parameter in entry.parameters.values():
             yield f"      {parameter}"

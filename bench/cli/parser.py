@@ -28,7 +28,8 @@ def build_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("network")
     setting(group, "--model", f"a name of --list, timm:NAME, or FILE.py:NAME (default: {DEFAULT_MODEL})")
     setting(group, "--weights", ".pth or .safetensors; repeatable", action="append", metavar="[MODEL=]FILE")
-    setting(group, "--layer", "target layer, a module path such as layer4.2 (default: the papers')")
+    setting(group, "--layer", "target layer, a module path such as layer4.2; several with commas between are rows each "
+            "(default: the papers')", metavar="PATH[,PATH…]")  # fmt: skip
     setting(group, "--mean", "mean colour, in [0, 1], by which the network's images are normalised (default: the "
             "network's own facts; else 0: images enter as they are)", type=floats, metavar="R,G,B")  # fmt: skip
     setting(group, "--std", "standard deviation, likewise", type=floats, metavar="R,G,B")
@@ -55,8 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
     setting(group, "--skip", "leave out the N images that --limit N would take", type=int, metavar="N")
     setting(group, "--protocol", "protocol, with changed fields as in clean+target=true (default: quick for samples, "
             "grid for grid, else clean)")  # fmt: skip
-    setting(group, "--target", "explained class: true, predicted, least, or a class (name or index); overrides the "
-            "protocol's")  # fmt: skip
+    setting(group, "--target", "explained class: true, predicted, second, third, least, top3, or a class (name or "
+            "index); several with commas between are rows each; overrides the protocol's",
+            metavar="CLASS[,CLASS…]")  # fmt: skip
     setting(group, "--seed", "seed of everything random", type=int)
     group = parser.add_argument_group("how it is computed")
     setting(group, "--device", "cpu, cuda, cuda:1, … (default: cuda where there is a GPU, else cpu)")

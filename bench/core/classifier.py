@@ -89,8 +89,8 @@ class Classifier:
         self.output = read_output(output, answers, name)
         example = self._example(seed=0)
         self.layer = resolve_layer(net, layer) if layer else last_map_layer(net, example)
-        self.usual_layer = layer is None or (usual is not None and self.layer == resolve_layer(net, usual))
-        """Whether it is explained at the layer that its architecture names."""
+        self.usual = self.layer if layer is None else resolve_layer(net, usual) if usual is not None else None
+        """The layer that its architecture names, where it names one."""
         with _running(net, (nn.Linear, nn.Conv2d)) as ran:
             (by_hooks,), (maps,), logits = observe(net, [self.layer], example, self.prefix_tokens)
         if not ran:
@@ -102,11 +102,37 @@ class Classifier:
         if len(self.classes) != self.num_classes:
             raise UsageError(f"{name} has {self.num_classes} classes but {len(self.classes)} class names are stated")
         self._traced = _trace(net, example)
+        self.relus = _only_rectifiers(net, self._traced)
+        self._cuts: dict[str, Classifier] = {}
+        self._cut(by_hooks, example, maps, logits)
+
+    def _cut(self, by_hooks: HookSplit, example: Tensor, maps: Tensor, logits: Tensor) -> None:
+        """Split at `layer`, whose maps for the example are known."""
         self._split = self._best_split(by_hooks, example, maps, logits)
         self._check_gradients(example)
         self.linear = self._find_linear(maps)
-        self.relus = _only_rectifiers(net, self._traced)
         self.module = self._as_module()
+
+    def cut_at(self, layer: str) -> Classifier:
+        """The same classifier, net, parameters and counters shared, split at another layer; the first call examines
+        it. Raises UsageError for a layer that is unknown or at which the net cannot be split."""
+        path = resolve_layer(self._net, layer)
+        if path == self.layer:
+            return self
+        if path not in self._cuts:
+            twin, example = copy.copy(self), self._example(seed=0)
+            twin.layer, twin._cuts = path, {}
+            twin._sharing = TrunkSharing(twin._pass_trunk)
+            (by_hooks,), (maps,), logits = observe(self._net, [path], example, self.prefix_tokens)
+            twin._cut(by_hooks, example, maps, logits)
+            twin._forget("_scoring_net", "exact")
+            self._cuts[path] = twin
+        return self._cuts[path]
+
+    @property
+    def usual_layer(self) -> bool:
+        """Whether it is explained at the layer that its architecture names."""
+        return self.layer == self.usual
 
     def __repr__(self) -> str:
         """What was understood of the net, in one line, for the user to check."""
@@ -168,10 +194,14 @@ class Classifier:
         twin = copy.copy(self)
         twin.precision = precision
         twin._meter, twin._sharing = Meter(), TrunkSharing(twin._pass_trunk)
+        twin._cuts = {}
         twin.module = twin._as_module()
-        for cached in ("_scoring_net", "exact"):
-            twin.__dict__.pop(cached, None)
+        twin._forget("_scoring_net", "exact")
         return twin
+
+    def _forget(self, *cached: str) -> None:
+        for name in cached:
+            self.__dict__.pop(name, None)
 
     @property
     def scoring_key(self) -> tuple[str, ...]:

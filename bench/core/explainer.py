@@ -85,6 +85,9 @@ class Explainer:
     """(classifier, **parameters) to what the explainer's own weights were trained on; None for one without weights."""
     library_variant: bool = False
     """A library's version of a method that stands natively in the table; only run when named."""
+    uses_layer: bool = True
+    """Whether the map is read at the classifier's layer, so that `layer=` is a parameter of its specs too; False for
+    those that only ask the whole network or none."""
     version: int | Callable[..., int] = 1
     """Part of every stored row's key, or a function (**parameters) giving it: raise it when the maps change."""
     source: str = ""
@@ -98,6 +101,11 @@ class Explainer:
     @property
     def seeded(self) -> bool:
         return "seeds" in inspect.signature(self.function).parameters
+
+    @property
+    def layered(self) -> bool:
+        """Whether a row of it can be of another layer than the run's."""
+        return self.uses_layer and not self.control
 
     def map_order(self, **params: Any) -> MapOrder:
         return self.order(**params) if callable(self.order) else self.order
@@ -128,6 +136,7 @@ def explainer(
     blind: bool = False,
     learned: Callable[..., Learned | None] = nothing_learned,
     library_variant: bool = False,
+    uses_layer: bool = True,
     version: int | Callable[..., int] = 1,
 ) -> Callable[[F], F]:
     """Register a function as an explainer; the keywords are the fields of `Explainer`. Returns the function unchanged.
@@ -140,7 +149,7 @@ def explainer(
     def register(function: F) -> F:
         entry = Explainer(
             function, paper, library, passes, skip, order, quick, control, padded, blind, learned, library_variant,
-            version, source_of(function),
+            uses_layer, version, source_of(function),
         )  # fmt: skip
         EXPLAINERS.add(name, entry, signature_of=function)
         return function

@@ -19,6 +19,9 @@ OwnSize = Literal["as-is", "resized"]
 Axes = Literal["right", "swapped"]
 Ties = Literal["seeded", "argsort"]
 
+RANKED = ("predicted", "second", "third")
+"""The network's likeliest classes of an image, in its order."""
+TARGETS = ("true", *RANKED, "least")
 STEPS = within(1, 4096**2)
 """Pixels of the largest input. A step changes one pixel at least, so a network's own input sets the limit later."""
 
@@ -33,7 +36,8 @@ class Protocol:
     own_size: OwnSize = "as-is"
     """An image of exactly s × s pixels: kept as it is, or resized as any other."""
     target: str = "predicted"
-    """Class that is explained: `true` label, `predicted`, `least` probable, or a class index."""
+    """Class that is explained: `true` label, `predicted`, `second` or `third` in the network's order, `least` probable,
+    or a class index."""
     masked_out: Fill = "black"
     """What stands where the soft mask is 0 (AD, AG, AI)."""
     insertion_start: Fill = "blur-11-5"
@@ -58,8 +62,8 @@ class Protocol:
     paper: str = ""
 
     def __post_init__(self) -> None:
-        if self.target not in ("true", "predicted", "least") and not self.target.isdecimal():
-            raise UsageError(f"target must be true, predicted, least or a class index, not {self.target!r}")
+        if self.target not in TARGETS and not self.target.isdecimal():
+            raise UsageError(f"target must be {', '.join(TARGETS)} or a class index, not {self.target!r}")
         STEPS.check("protocol field steps", self.steps)
         at_least(0).check("protocol field max_passes", self.max_passes)
 

@@ -84,8 +84,13 @@ class Spec(Generic[T]):
     @property
     def label(self) -> str:
         """Shortest text that parses back to this spec: parameters at their default are left out."""
+        return self.label_with()
+
+    def label_with(self, **more: Any) -> str:
+        """The label with further parameters, which are not the entry's own."""
         parameters = self.entry.parameters
-        return self._render({k: v for k, v in sorted(self.given.items()) if v != parameters[k].default})
+        told = {k: v for k, v in self.given.items() if v != parameters[k].default} | more
+        return self._render(dict(sorted(told.items())))
 
     @property
     def key(self) -> str:

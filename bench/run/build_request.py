@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,15 @@ from bench.core.net.precision import Precision
 from bench.core.protocols import Protocol, protocol
 from bench.core.ranges import within
 from bench.core.spec import split_list
-from bench.data.labels import Names, match_labels, same_classes
+from bench.data.labels import match_labels, same_classes
 from bench.run.batch_size import find_batch
 from bench.run.config import DEFAULT_MODEL, RunConfig
 from bench.run.folders import default_out
 from bench.run.request import Request
-from bench.run.select_sources import choose_sources
+from bench.run.select_sources import choose_sources, in_every_way
+from bench.run.targets import SEVERAL_CLASSES, targets_of, unknown_class
 from bench.scoring.judge import Judge
-from bench.scoring.sources import Source
+from bench.scoring.sources import Source, Target
 
 log = logging.getLogger(__name__)
 
@@ -79,18 +80,19 @@ def build_request(config: RunConfig, command: str = "", given: Given | None = No
                 f"--judged {config.judged} names no metric that a judge can score; write AD, AG, AI, I or D"
             )
         metrics += tuple(judge.metric(metric) for metric in judged)
-    chosen = resolve_protocol(config, dataset, classifier)
-    check_labels(dataset, classifier, chosen)
-    remarks = [*dataset.remarks, *preparation(classifier, chosen)]
+    layers, targets = several(config.layer), targets_of(config.target, dataset, classifier)
+    chosen = resolve_protocol(config, dataset, targets, classifier)
+    check_labels(dataset, classifier, chosen.name, {chosen.target, *(target.choice for target in targets)})
+    remarks = [*dataset.remarks, *preparation(classifier, chosen), *(SEVERAL_CLASSES if len(targets) > 1 else ())]
     for remark in remarks:
         log.warning("%s", remark)
     return Request(
         classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics,
-        sources=all_sources(config, chosen, given.sources),
-        out=config.out or default_out(classifier, dataset, chosen), limit=config.limit, skip=config.skip, judge=judge,
-        seed=config.seed, batch=batch_size(config, classifier, len(dataset.samples)), timing=timing, force=config.force,
-        compute=not config.stored, command=command, config=config.as_mapping(), remarks=tuple(remarks),
-        progress=progress,
+        sources=in_every_way(all_sources(config, chosen, given.sources), layers, targets if len(targets) > 1 else ()),
+        out=config.out or default_out(classifier, dataset, chosen, layers), limit=config.limit, skip=config.skip,
+        judge=judge, seed=config.seed, batch=batch_size(config, classifier, len(dataset.samples)), timing=timing,
+        force=config.force, compute=not config.stored, command=command, config=config.as_mapping(),
+        remarks=tuple(remarks), progress=progress,
     )  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def named_classifier(config: RunConfig) -> Classifier:
     model = config.model or DEFAULT_MODEL
     own = [text for text in config.weights if model == config.judge or split_weights(text)[0] != config.judge]
     classifier = load_classifier(
-        model, layer=config.layer, weights=weights_for(model, own), device=check_device(config.device),
+        model, layer=first_layer(config.layer), weights=weights_for(model, own), device=check_device(config.device),
         facts=stated_facts(config),
     )  # fmt: skip
     if model not in CLASSIFIERS:
@@ -131,40 +133,33 @@ def all_sources(config: RunConfig, chosen: Protocol, given: Sequence[Source]) ->
     return tuple(sorted([*given, *named], key=lambda source: source.control))
 
 
-def resolve_protocol(config: RunConfig, dataset: Dataset, classifier: Classifier) -> Protocol:
-    chosen = protocol(config.protocol or dataset.protocol)
-    if config.target:
-        chosen = chosen.with_fields(target=target_class(config.target, dataset, classifier))
+def first_layer(text: str | None) -> str | None:
+    """The layer at which the network is cut, where `--layer` names one or several."""
+    return next(iter(split_list(text or "")), None)
+
+
+def several(text: str | None) -> tuple[str, ...]:
+    """The layers of `--layer` where it names more than one: each is a row of its own."""
+    layers = tuple(dict.fromkeys(split_list(text or "")))
+    return layers if len(layers) > 1 else ()
+
+
+def resolve_protocol(
+    config: RunConfig, dataset: Dataset, targets: Sequence[Target], classifier: Classifier
+) -> Protocol:
+    """The protocol, for the class that is explained; where there are several, for the first of them, and all in its
+    name."""
+    chosen = own = protocol(config.protocol or dataset.protocol)
+    if targets:
+        chosen = own.with_fields(target=targets[0].choice)
+    if len(targets) > 1:
+        chosen = dataclasses.replace(chosen, name=f"{own.name}+target={','.join(t.choice for t in targets)}")
     if chosen.target.isdecimal() and int(chosen.target) >= classifier.num_classes:
         raise unknown_class(chosen.target, classifier, classifier.classes)
     within(1, classifier.input_size**2).check(
         f"protocol field steps, for the pixels of {classifier.name},", chosen.steps
     )
     return chosen
-
-
-def unknown_class(text: str, classifier: Classifier, names: Sequence[str]) -> UsageError:
-    near = suggest(text.lower(), [name.lower() for name in names])
-    indices = f"0 … {classifier.num_classes - 1}"
-    return UsageError(f"--target {text!r} is not a class of {classifier.name} ({indices}); {near}")
-
-
-def target_class(text: str, dataset: Dataset, classifier: Classifier) -> str:
-    """`true`, `predicted`, `least` or the index of a class given by index, name, synset or first synonym; the names are
-    the network's or, where it states none, the data set's, once labels are matched."""
-    if text in ("true", "predicted", "least"):
-        return text
-    named = dataset.classes and len(dataset.classes) == classifier.num_classes and not classifier.stated_classes
-    names = Names(dataset.classes if named and dataset.classes else classifier.classes)
-    found = names.find(text)
-    if len(found) == 1:
-        return str(found[0])
-    if found:
-        choice = " and ".join(f"{index} ({names.names[index]})" for index in found)
-        raise UsageError(f"--target {text} names {len(found)} classes of {classifier.name}: {choice}; give the index")
-    if text.isdecimal() and int(text) < classifier.num_classes:
-        return text
-    raise unknown_class(text, classifier, names.names)
 
 
 def resolve_metrics(text: str, dataset: Dataset | None = None) -> tuple[tuple[Metric, ...], bool]:
@@ -237,7 +232,7 @@ def preparation(classifier: Classifier, chosen: Protocol) -> list[str]:
     return [f"{shown}, {classifier.interpolation}; this network's own recipe is crop {own:.3g}"]
 
 
-def check_labels(dataset: Dataset, classifier: Classifier, chosen: Protocol) -> None:
+def check_labels(dataset: Dataset, classifier: Classifier, name: str, targets: Collection[str]) -> None:
     """Refuse labels that the classifier does not know, and a protocol that needs labels where there are none."""
     labels = [sample.label for sample in dataset.samples if sample.label is not None]
     if labels and max(labels) >= classifier.num_classes:
@@ -245,9 +240,9 @@ def check_labels(dataset: Dataset, classifier: Classifier, chosen: Protocol) -> 
             f"{dataset.name} has labels up to {max(labels)}, but {classifier.name} knows {classifier.num_classes} "
             "classes; use a net of this data set's classes"
         )
-    if chosen.target == "true" and len(labels) < len(dataset.samples):
+    if "true" in targets and len(labels) < len(dataset.samples):
         raise UsageError(
-            f"protocol {chosen.name} explains the true class, but {dataset.name} has "
+            f"protocol {name} explains the true class, but {dataset.name} has "
             f"{plural(len(dataset.samples) - len(labels), 'image')} without a label"
             f"{''.join(f' ({remark})' for remark in dataset.remarks if 'label' in remark)}; add --target predicted"
         )

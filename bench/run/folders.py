@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ def folder(*parts: str) -> str:
     return name.encode()[: LONGEST - 9].decode(errors="ignore") + "-" + content_hash(name)[:8]
 
 
-def default_out(classifier: Classifier, dataset: Dataset, chosen: Protocol) -> Path:
+def default_out(classifier: Classifier, dataset: Dataset, chosen: Protocol, layers: Sequence[str] = ()) -> Path:
     """The results folder of a command that names none: results/MODEL[-LAYER]-DATA[-ROOT]-PROTOCOL.
 
-    LAYER is there where it is not the usual one, and ROOT, the name of the data's own folder, where the data set is any
-    folder. Where the results there are of another data folder of the same name, a digest tells the two apart.
+    LAYER is there where it is not the usual one or there are several, and ROOT, the name of the data's own folder,
+    where the data set is any folder. Where the results there are of another data folder of the same name, a digest
+    tells the two apart.
     """
-    layer = [] if classifier.usual_layer else [classifier.layer]
+    layer = ["+".join(layers)] if layers else [] if classifier.usual_layer else [classifier.layer]
     place = [dataset.root.resolve().name] if dataset.root and re.match(r"folder\b", dataset.name) else []
     name = folder(classifier.name, *layer, dataset.name, *place, chosen.name)
     digest = root_digest(dataset.root) if dataset.root else None

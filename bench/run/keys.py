@@ -12,7 +12,7 @@ from bench.core.dataset import Sample
 from bench.core.seeds import content_hash
 from bench.data.pixels import geometry
 from bench.run.request import Request
-from bench.scoring.sources import Source
+from bench.scoring.sources import Source, layer_of
 
 
 class ContentKeys:
@@ -27,8 +27,7 @@ class ContentKeys:
         facts = (net.name, net.digest, net.input_size, net.interpolation, net.mean.tolist(), net.std.tolist(),
                  net.dtype, protocol.pixels, torch.__version__, *net.key)  # fmt: skip
         self._network = [str(fact) for fact in facts]
-        self._protocol = protocol.key
-        self._learned: dict[str, list[str]] = {}
+        self._rows: dict[str, list[str]] = {}
         self._clean: dict[str, str] = {}
         self._scores: dict[str, dict[str, str]] = {}
 
@@ -53,17 +52,20 @@ class ContentKeys:
         is given where it is known."""
         request, net = self.request, self.request.classifier
         untouched = self.clean(digest, size) if clean is None else clean
+        layer, protocol, *learned = self.row(source)
         return content_hash(
-            "scores", untouched, net.layer, source.key(sample.id), request.context.order(source),
-            self._protocol, request.seed, sample.annotation, *self.learned(source), *net.scoring_key,
+            "scores", untouched, layer, source.key(sample.id), request.context.order(source),
+            protocol, request.seed, sample.annotation, *learned, *net.scoring_key,
         )  # fmt: skip
 
-    def learned(self, source: Source) -> list[str]:
-        """The digest of an explainer's own weights, if it has some."""
-        if source.label not in self._learned:
+    def row(self, source: Source) -> list[str]:
+        """What all images of a source share: layer, protocol and, where it has weights of its own, their digest. A row
+        of another layer or class has the keys of a run at that layer or of that class."""
+        if source.label not in self._rows:
             learned = source.learned(self.request.classifier)
-            self._learned[source.label] = [learned.digest] if learned else []
-        return self._learned[source.label]
+            layer, protocol = layer_of(source, self.request.classifier), self.request.context.rules(source)
+            self._rows[source.label] = [layer, protocol.key, *([learned.digest] if learned else [])]
+        return self._rows[source.label]
 
     def clean_keys(self, table: pd.DataFrame) -> list[str]:
         """Of rows of the list of images, in their order."""

@@ -14,6 +14,7 @@ from bench.core.version import own_version
 from bench.run.images import Images
 from bench.run.request import Request
 from bench.scoring.judge import Judge
+from bench.scoring.sources import ExplainerSource, layer_of
 
 LIBRARIES = ("torch", "torchvision", "grad-cam", "captum", "timm", "numpy", "scipy", "scikit-learn",
              "opencv-python-headless", "pillow")  # fmt: skip
@@ -26,6 +27,15 @@ def versions() -> dict[str, str]:
 def root_digest(root: Path) -> str:
     """Tells data folders of one name apart, without a path of this machine."""
     return content_hash(root.expanduser().resolve())[:12]
+
+
+def target_layers(request: Request) -> list[str]:
+    """The layer of the run, or those of the rows where each that is read at a layer names one."""
+    net = request.classifier
+    explainers = [source for source in request.sources if isinstance(source, ExplainerSource)]
+    named = [source for source in explainers if source.spec.value.layered]
+    every = bool(named) and all(source.layer for source in named)
+    return list(dict.fromkeys(layer_of(source, net) for source in named)) if every else [net.layer]
 
 
 def judge_facts(judge: Judge | None) -> dict[str, Any]:
@@ -42,7 +52,7 @@ def provenance(request: Request, images: Images) -> dict[str, Any]:
         "cambench": own_version(),
         "command": request.command,
         "classifier": net.name,
-        "target layer": net.layer,
+        "target layer": ", ".join(target_layers(request)),
         "weights": net.origin,
         "weights sha256": net.digest,
         **({"source sha256": net.source} if net.source else {}),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.core.errors import UsageError, suggest
@@ -10,7 +11,7 @@ from bench.core.explainer import EXPLAINERS, Explainer
 from bench.core.protocols import Protocol
 from bench.core.spec import Spec, split_list
 from bench.data.maps import PrecomputedMaps
-from bench.scoring.sources import BoxMask, ExplainerSource, MapsSource, Source
+from bench.scoring.sources import BoxMask, ExplainerSource, MapsSource, Source, Target
 
 GROUPS: dict[str, Callable[[Explainer], bool]] = {
     "all": lambda explainer: not explainer.library_variant and not explainer.control,
@@ -26,20 +27,19 @@ def choose_sources(
 
     A protocol that caps the passes takes an explainer's own `quick` parameters where the user gave none.
     """
-    specs: list[Spec[Explainer]] = []
+    named: list[ExplainerSource] = []
     for item in split_list(text):
         if item in GROUPS:
-            specs += [EXPLAINERS.spec(entry.name) for entry in EXPLAINERS if GROUPS[item](entry.value)]
+            named += group(item)
         else:
-            specs.append(EXPLAINERS.spec(item))
-    if not specs and not maps:
+            named.append(explainer_source(item))
+    if not named and not maps:
         raise UsageError(f"--methods names no method; write all, or {suggest('', [e.name for e in EXPLAINERS])}")
     if controls:
-        specs += [EXPLAINERS.spec(entry.name) for entry in EXPLAINERS if GROUPS["controls"](entry.value)]
+        named += group("controls")
     if protocol and protocol.max_passes:
-        specs = [quick(spec) for spec in specs]
-    unique = {spec.key: spec for spec in specs}
-    sources: list[Source] = [ExplainerSource(spec) for spec in unique.values()]
+        named = [replace(source, spec=quick(source.spec)) for source in named]
+    sources: list[Source] = list({(source.spec.key, source.layer): source for source in named}.values())
     labels = {source.label for source in sources}
     for folder in maps:
         label = f"maps:{folder.name}"
@@ -50,6 +50,40 @@ def choose_sources(
     if controls:
         sources += [BoxMask("box-oracle"), BoxMask("box-context")]
     return tuple(sorted(sources, key=lambda source: source.control))
+
+
+def group(name: str) -> list[ExplainerSource]:
+    return [ExplainerSource(EXPLAINERS.spec(e.name)) for e in EXPLAINERS if GROUPS[name](e.value)]
+
+
+def explainer_source(text: str) -> ExplainerSource:
+    """The row that `grad-cam(gamma=2,layer=layer3)` names: of an explainer that is read at a layer, `layer=` names
+    another one than the run's, unless it has a parameter of that name itself."""
+    name, bracket, rest = text.partition("(")
+    name = name.strip()
+    if not bracket or not EXPLAINERS[name].value.layered or "layer" in EXPLAINERS[name].parameters:
+        return ExplainerSource(EXPLAINERS.spec(text))
+    items = split_list(rest.removesuffix(")"))
+    layers = [item.partition("=")[2].strip() for item in items if item.partition("=")[0].strip() == "layer"]
+    others = [item for item in items if item.partition("=")[0].strip() != "layer"]
+    if len(layers) > 1 or "" in layers:
+        raise UsageError(f"method {name!r}: write layer=PATH once in {text!r}")
+    spec = EXPLAINERS.spec(f"{name}({','.join(others)})" if rest.endswith(")") else text)
+    return ExplainerSource(spec, layer=layers[0] if layers else None)
+
+
+def in_every_way(
+    sources: Iterable[Source], layers: Sequence[str] = (), targets: Sequence[Target] = ()
+) -> tuple[Source, ...]:
+    """A row for each source, layer and class, source by source. Rows that are read at no layer, or name their own,
+    have one."""
+    at_layers: list[Source] = []
+    for source in sources:
+        free = isinstance(source, ExplainerSource) and source.spec.value.layered and source.layer is None
+        at_layers += [replace(source, layer=layer) for layer in layers] if free and layers else [source]  # type: ignore[type-var]
+    if not targets:
+        return tuple(at_layers)
+    return tuple(replace(source, target=target) for source in at_layers for target in targets)  # type: ignore[type-var]
 
 
 def quick(spec: Spec[Explainer]) -> Spec[Explainer]:

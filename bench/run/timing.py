@@ -21,7 +21,7 @@ from bench.run.request import Request
 from bench.run.store import Store
 from bench.scoring.evaluate import ScoringContext, choose_targets
 from bench.scoring.guard import Changed
-from bench.scoring.sources import ExplainerSource, Item, Source
+from bench.scoring.sources import ExplainerSource, Item, Source, layer_of
 
 IMAGES = 20
 COLUMNS = ("method", "batch", "seconds", "seconds_low", "seconds_high", "images", "forward", "head", "backward",
@@ -93,8 +93,8 @@ def timing_key(request: Request, source: Source, batch: int, device: str = "") -
     never merged across machines."""
     net = request.classifier
     learned = source.learned(net)
-    return content_hash("timing", source.key(""), net.name, net.digest, net.layer, net.dtype, net.input_size, batch,
-                        device or device_name(net.device), torch.__version__, *net.scoring_key,
+    return content_hash("timing", source.key(""), net.name, net.digest, layer_of(source, net), net.dtype,
+                        net.input_size, batch, device or device_name(net.device), torch.__version__, *net.scoring_key,
                         *([learned.digest] if learned else []))  # fmt: skip
 
 
@@ -110,15 +110,17 @@ def time_sources(
     Returns, by label, why an explainer could not be timed.
     """
     known = () if request.force else store.rows("timing").index
-    todo = [s for s in sources if isinstance(s, ExplainerSource) and timing_key(request, s, 1) not in known]
+    explainers = [source for source in sources if isinstance(source, ExplainerSource)]
+    first = {timing_key(request, source, 1): source for source in reversed(explainers)}  # rows of several classes: one
+    todo = [source for source in explainers if source in first.values() and timing_key(request, source, 1) not in known]
     if not todo:
         return {}
     failed: dict[str, str] = {}
     items, clean = load()
     if not items:
         return {}
-    targets = choose_targets(clean, items, request.protocol.target)
     for source in tqdm(todo, desc="timing", unit="method", dynamic_ncols=True, disable=not request.progress):
+        targets = choose_targets(clean, items, context.rules(source).target)
         try:
             rows = time_source(context, source, items, targets)
             if context.guard:
@@ -141,10 +143,11 @@ def stored_timings(request: Request, store: Store, sources: Sequence[Source]) ->
     the one that was timed last."""
     frame = store.rows("timing").reindex(columns=COLUMNS).sort_values("stored_at", ascending=False, kind="stable")
     devices = dict.fromkeys([device_name(request.classifier.device), *frame.device.dropna()])
-    found: list[str] = []
+    found: list[tuple[str, str]] = []
     for source in sources:
         if isinstance(source, ExplainerSource):
             for batch in dict.fromkeys((1, request.batch)):
                 keys = (timing_key(request, source, batch, device) for device in devices)
-                found += [key for key in keys if key in frame.index][:1]
-    return frame.loc[found].drop(columns="stored_at")
+                found += [(key, source.label) for key in keys if key in frame.index][:1]
+    rows = frame.loc[[key for key, _ in found]].drop(columns="stored_at")
+    return rows.assign(method=[label for _, label in found])

@@ -16,7 +16,7 @@ from bench.core.classifier import Classifier
 from bench.core.errors import Interrupted, foreign, reason
 from bench.core.explainer import MapOrder
 from bench.core.metric import Case, Explain, MapMetric, Metric, ScoreMetric, Scores, Value
-from bench.core.protocols import Protocol
+from bench.core.protocols import RANKED, Protocol
 from bench.core.seeds import seed_for
 from bench.scoring.guard import Changed, Guard
 from bench.scoring.judge import Judge
@@ -40,6 +40,11 @@ class ScoringContext:
     guard: Guard | None = field(default=None, compare=False)
     """Holds explainers and metrics to leaving everything as it was."""
 
+    def rules(self, source: Source) -> Protocol:
+        """The protocol with the class that the source's row explains."""
+        target = source.target
+        return self.protocol if target is None else dataclasses.replace(self.protocol, target=target.choice)
+
     def order(self, source: Source) -> MapOrder:
         return source.order if self.protocol.maps == "paper" else self.protocol.maps
 
@@ -50,6 +55,8 @@ def choose_targets(clean: torch.Tensor, items: Sequence[Item], target: str) -> t
         return torch.tensor([item.label for item in items])
     if target == "predicted":
         return clean.argmax(1)
+    if target in RANKED:
+        return clean.sort(stable=True, dim=1, descending=True).indices[:, RANKED.index(target)]
     if target == "least":
         return clean.argmin(1)
     return torch.full((len(items),), int(target))
@@ -80,7 +87,7 @@ def evaluate(
         per metric, `NAME_vector` for curves and pooled
         metrics) and, by item id, the raw map as float16 scaled to a largest magnitude of 1.
     """
-    classifier, protocol, guard = context.classifier, context.protocol, context.guard
+    classifier, protocol, guard = context.classifier, context.rules(source), context.guard
     if guard:
         guard.watch([tensor for item in items for tensor in (item.image, item.boxes, item.mask) if tensor is not None])
     targets = choose_targets(clean, items, protocol.target)

@@ -42,6 +42,20 @@ class Item:
     """What `Case.filled` has made of this image; one with other pixels (`dataclasses.replace`) starts with none."""
 
 
+@dataclass(frozen=True)
+class Target:
+    """The class that a row explains, where rows of one table explain several."""
+
+    choice: str
+    """As in `Protocol.target`."""
+    name: str
+    """What labels call it."""
+
+
+def labelled(label: str, target: Target | None) -> str:
+    return label if target is None else f"{label}: {target.name}"
+
+
 class ImageSet(Interface):
     """What a source may ask about the run's images before it starts."""
 
@@ -70,7 +84,19 @@ class Source(Interface):
     @property
     def padded(self) -> bool: ...
 
-    def key(self, item_id: str) -> str: ...
+    @property
+    def layer(self) -> str | None:
+        """Where the network is cut for this row; None for the run's own layer."""
+        ...
+
+    @property
+    def target(self) -> Target | None:
+        """The class that this row explains; None for the protocol's."""
+        ...
+
+    def key(self, item_id: str) -> str:
+        """What identifies its maps, apart from layer and target, which keys hold by themselves."""
+        ...
 
     def cost(self, classifier: Classifier) -> Passes: ...
 
@@ -95,10 +121,17 @@ class ExplainerSource:
 
     spec: Spec[Explainer]
     sees_boxes: bool = False
+    layer: str | None = None
+    target: Target | None = None
 
     @property
     def label(self) -> str:
-        return self.spec.label
+        """`grad-cam(layer=layer3)`: the spec, with the layer among its parameters, and the class."""
+        return labelled(self.spec.label_with(**({"layer": self.layer} if self.layer else {})), self.target)
+
+    def cut(self, classifier: Classifier) -> Classifier:
+        """The classifier at this row's layer."""
+        return classifier.cut_at(self.layer) if self.layer else classifier
 
     @property
     def control(self) -> bool:
@@ -123,13 +156,13 @@ class ExplainerSource:
         return self._key
 
     def cost(self, classifier: Classifier) -> Passes:
-        return self.spec.value.cost(classifier, **self.spec.params)
+        return self.spec.value.cost(self.cut(classifier), **self.spec.params)
 
     def learned(self, classifier: Classifier) -> Learned | None:
-        return self.spec.value.learned(classifier, **self.spec.params)
+        return self.spec.value.learned(self.cut(classifier), **self.spec.params)
 
     def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
-        return self.spec.value.skip(classifier)
+        return self.spec.value.skip(self.cut(classifier))
 
     def maps(self, classifier: Classifier, items: Sequence[Item], targets: torch.Tensor, run_seed: int) -> torch.Tensor:
         images = torch.stack([item.image for item in items])
@@ -144,7 +177,7 @@ class ExplainerSource:
         if self.spec.value.seeded:
             keywords["seeds"] = torch.tensor(seeds, dtype=torch.int64)
         with forked_rng(seeds[0]), torch.enable_grad():
-            maps = self.spec.value.function(classifier, images, targets, **keywords)
+            maps = self.spec.value.function(self.cut(classifier), images, targets, **keywords)
         if not isinstance(maps, torch.Tensor) or maps.ndim != 3 or len(maps) != len(images) or 0 in maps.shape:
             shape = tuple(maps.shape) if isinstance(maps, torch.Tensor) else type(maps).__name__
             raise ValueError(f"{self.label} returned {shape}; an explainer returns a tensor ({len(images)}, h, w)")
@@ -153,16 +186,27 @@ class ExplainerSource:
         return maps.detach().float()
 
 
+def layer_of(source: Source, classifier: Classifier) -> str:
+    """Path of the layer at which a row is explained."""
+    return classifier.cut_at(source.layer).layer if source.layer else classifier.layer
+
+
 @dataclass(frozen=True)
 class MapsSource:
     """Precomputed maps, one `.npy` per image id."""
 
     stored: PrecomputedMaps
-    label: str
+    name: str
     control: bool = False
     sees_boxes: bool = False
     order: MapOrder = "positive"
     padded: bool = False
+    layer: None = None
+    target: Target | None = None
+
+    @property
+    def label(self) -> str:
+        return labelled(self.name, self.target)
 
     def key(self, item_id: str) -> str:
         return f"maps v2 {self.stored.digest(item_id)}"
@@ -205,14 +249,20 @@ class BoxMask:
     the whole image leave out one corner pixel, as Fake-CAM does, so that min-max keeps the ones.
     """
 
-    label: Literal["box-oracle", "box-context"]
+    name: Literal["box-oracle", "box-context"]
     control: bool = True
     sees_boxes: bool = True
     order: MapOrder = "as-is"
     padded: bool = False
+    layer: None = None
+    target: Target | None = None
+
+    @property
+    def label(self) -> str:
+        return labelled(self.name, self.target)
 
     def key(self, item_id: str) -> str:
-        return f"{self.label} v3"
+        return f"{self.name} v3"
 
     def cost(self, classifier: Classifier) -> Passes:
         return Passes(0)
@@ -233,6 +283,6 @@ class BoxMask:
                 mask[y0:y1, x0:x1] = 1
             if mask.all():
                 mask[0, 0] = 0
-            if self.label == "box-context":
+            if self.name == "box-context":
                 mask.neg_().add_(1)
         return masks
