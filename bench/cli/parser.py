@@ -73,6 +73,11 @@ def build_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("results")
     setting(group, "--out", "results folder (default: results/MODEL[-LAYER]-DATA[-ROOT]-PROTOCOL, the layer where it "
             "is not the usual one, the name of --data-root for --data folder)", type=path)  # fmt: skip
+    setting(group, "--figure-images", "images of the figures, by id (default: six by hash)", metavar="ID,ID,…")
+    setting(group, "--no-report", "leave out figures and page", action="store_false", dest="report")
+    setting(group, "--full", "print every interval, however wide the terminal is", action="store_true")
+    setting(group, "--json", "print the table as JSON, for programs", action="store_true")
+    setting(group, "--sort", "metric by which the printed rows stand, the best first", metavar="METRIC")
     setting(group, "--force", "compute again what is stored", action="store_true")
     setting(group, "--stored", "tables of what is stored already; compute nothing. A table never replaces a fuller "
             "one: it is written to OUT/views/ then", action="store_true")  # fmt: skip

@@ -16,13 +16,13 @@ import torch
 import torchvision.transforms.functional as TF
 from PIL import Image
 from torchvision.transforms import InterpolationMode
-from tqdm import tqdm
 
 from bench.classifiers.difull import cells_apart
 from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset, Sample, dataset, load_dataset
 from bench.core.errors import UsageError
 from bench.core.files import write_atomic
+from bench.core.progress import progress
 from bench.core.ranges import within
 from bench.core.seeds import content_hash
 from bench.data.labels import match_labels
@@ -113,7 +113,7 @@ def choose(base: Dataset, classifier: Classifier, confidence: float, size: int, 
 def confident(base: Dataset, classifier: Classifier, confidence: float) -> Iterator[Sample]:
     """The images whose label is the classifier's top class with at least that probability, in the order of a limit."""
     labelled = [sample for sample in select(base).samples if sample.label is not None]
-    with tqdm(total=len(labelled), desc="choosing images", unit="image", leave=False) as bar:
+    with progress(total=len(labelled), desc="choosing images", unit="image", leave=False) as bar:
         for start in range(0, len(labelled), BATCH):
             batch = labelled[start : start + BATCH]
             yield from recognised(batch, classifier, confidence)

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from bench.core.dataset import Dataset, Sample
+from bench.core.progress import progress as progress_bar
 from bench.data.pixels import ImageProblem, decode, read_bytes
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def build_manifest(dataset: Dataset, progress: bool = True) -> pd.DataFrame:
     with ThreadPoolExecutor(4) as pool:
         inspected = pool.map(inspect, dataset.samples)
         rows = list(
-            tqdm(
+            progress_bar(
                 inspected, "reading images", total=len(dataset.samples), unit="image", disable=not progress, leave=False
             )
         )

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from bench.core.dataset import Box
 from bench.core.errors import UsageError
 from bench.core.explainer import Explainer
 from bench.core.metric import Case, MapMetric, Metric, Shared
+from bench.core.progress import progress
 from bench.core.protocols import Protocol
 from bench.core.spec import Spec
 from bench.data.boxes import parse_box
@@ -76,7 +76,7 @@ def measure(
         raw = spec.value.function(None, blank[None], torch.zeros(1, dtype=torch.int64), **spec.params)
         order = spec.value.map_order(**spec.params) if protocol.maps == "paper" else protocol.maps
         saliency, shared = normalise(raw, SIZE, order)[0][0], Shared()
-        for name, (size, boxes) in tqdm(known.items(), spec.label, unit="image", dynamic_ncols=True):
+        for name, (size, boxes) in progress(known.items(), spec.label, unit="image", dynamic_ncols=True):
             mapped = map_boxes(boxes, size, protocol.pixels, SIZE, protocol.boxes == "clipped", protocol.own_size)
             case = Case(blank, saliency, raw[0], 0, None, protocol, nothing, seed, boxes=mapped, shared=shared)
             values = {metric.name: as_value(metric.function(case)) for metric in usable}

@@ -28,6 +28,7 @@ from bench.run.config import DEFAULT_MODEL, RunConfig
 from bench.run.folders import default_out
 from bench.run.request import Request
 from bench.run.select_sources import choose_sources, in_every_way
+from bench.run.shown import View
 from bench.run.targets import SEVERAL_CLASSES, targets_of, unknown_class
 from bench.scoring.judge import Judge
 from bench.scoring.sources import Source, Target
@@ -80,6 +81,8 @@ def build_request(config: RunConfig, command: str = "", given: Given | None = No
                 f"--judged {config.judged} names no metric that a judge can score; write AD, AG, AI, I or D"
             )
         metrics += tuple(judge.metric(metric) for metric in judged)
+    view = View(config.full, config.json, config.sort)
+    view.check(metrics)
     layers, targets = several(config.layer), targets_of(config.target, dataset, classifier)
     chosen = resolve_protocol(config, dataset, targets, classifier)
     check_labels(dataset, classifier, chosen.name, {chosen.target, *(target.choice for target in targets)})
@@ -92,8 +95,19 @@ def build_request(config: RunConfig, command: str = "", given: Given | None = No
         out=config.out or default_out(classifier, dataset, chosen, layers), limit=config.limit, skip=config.skip,
         judge=judge, seed=config.seed, batch=batch_size(config, classifier, len(dataset.samples)), timing=timing,
         force=config.force, compute=not config.stored, command=command, config=config.as_mapping(),
-        remarks=tuple(remarks), progress=progress,
+        remarks=tuple(remarks), progress=progress, report=config.report, view=view,
+        figure_images=figure_images(config, dataset),
     )  # fmt: skip
+
+
+def figure_images(config: RunConfig, dataset: Dataset) -> tuple[str, ...]:
+    """The ids that the configuration names for the figures. Raises UsageError for one that no image has."""
+    named = tuple(split_list(config.figure_images or ""))
+    known = [sample.id for sample in dataset.samples]
+    for image in named:
+        if image not in known:
+            raise UsageError(f"--figure-images: {dataset.name} has no image {image!r}; {suggest(image, known)}")
+    return named
 
 
 def named_classifier(config: RunConfig) -> Classifier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from bench.core.errors import FOREIGN_ERRORS, Skip, UsageError, foreign
 from bench.core.errors import reason as why_of
 from bench.core.files import write_json
+from bench.core.progress import progress
 from bench.run.engine.local import LocalEngine
 from bench.run.engine.unit import Engine, Outcome, Unit, UnitResult
 from bench.run.engine.worker import Worker
@@ -166,12 +168,13 @@ class RunProgress:
         tags = {metric.tag for metric in request.metrics}
         gaps = {s.label: missing(stored, self.images.score_keys(s), tags) for s in sources}
         if request.progress:
-            print(estimate(request, sources, {label: len(keys) for label, keys in gaps.items()}), flush=True)
+            text = estimate(request, sources, {label: len(keys) for label, keys in gaps.items()})
+            print(text, flush=True, file=sys.stderr if request.view.json else None)
         units = list(self.units(sources, gaps))
         if not units:
             return
         with (
-            tqdm(
+            progress(
                 total=sum(map(len, gaps.values())), unit="map", dynamic_ncols=True, disable=not request.progress
             ) as bar,
             closing(engine.carry_out(request, units, self.wanted)) as answers,

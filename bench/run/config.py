@@ -73,6 +73,16 @@ class RunConfig:
     force: bool = False
     stored: bool = False
     plugin: tuple[str, ...] = ()
+    figure_images: str | None = None
+    """Ids of the images that figures show, joined by commas; None for a few by hash."""
+    report: bool = True
+    """Whether figures and page are made."""
+    full: bool = False
+    """The printed table with every interval, however wide the terminal is."""
+    json: bool = False
+    """The printed table as JSON."""
+    sort: str | None = None
+    """The metric by which the printed rows stand."""
 
     def __post_init__(self) -> None:
         for name, allowed in NUMBERS.items():
@@ -99,7 +109,7 @@ class RunConfig:
         return found
 
 
-HOW = frozenset({"engine", "ray_address", "out", "force", "stored"})
+HOW = frozenset({"figure_images", "report", "full", "json", "sort", "engine", "ray_address", "out", "force", "stored"})
 """Fields that change no number and no row of a table."""
 
 

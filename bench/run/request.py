@@ -11,6 +11,7 @@ from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset
 from bench.core.metric import Metric
 from bench.core.protocols import Protocol
+from bench.run.shown import View
 from bench.scoring.evaluate import ScoringContext
 from bench.scoring.judge import Judge
 from bench.scoring.sources import Source
@@ -44,6 +45,10 @@ class Request:
     """Whether the estimate and progress bars are shown."""
     figure_images: tuple[str, ...] = ()
     """Ids of the images that figures show; empty for a few by hash."""
+    report: bool = True
+    """Whether figures and page are made."""
+    view: View = View()
+    """How the table is printed."""
     remarks: tuple[str, ...] = ()
     """What a reader of the table must know about how the command was understood; printed under it."""
 

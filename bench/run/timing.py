@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from bench.core.classifier import Classifier
 from bench.core.device import device_name, synchronise
 from bench.core.errors import FOREIGN_ERRORS, foreign, reason
+from bench.core.progress import progress
 from bench.core.seeds import content_hash
 from bench.run.request import Request
 from bench.run.store import Store
@@ -119,7 +119,7 @@ def time_sources(
     items, clean = load()
     if not items:
         return {}
-    for source in tqdm(todo, desc="timing", unit="method", dynamic_ncols=True, disable=not request.progress):
+    for source in progress(todo, desc="timing", unit="method", dynamic_ncols=True, disable=not request.progress):
         targets = choose_targets(clean, items, context.rules(source).target)
         try:
             rows = time_source(context, source, items, targets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 from bench.core.files import write_atomic, write_json
@@ -13,6 +14,7 @@ from bench.run.evidence import evidence_of
 from bench.run.precision_budget import facts
 from bench.run.provenance import run_facts
 from bench.run.request import Request
+from bench.run.shown import closing
 from bench.run.timing import stored_timings
 from bench.run.view import destination, extent, texts, there, told
 from bench.tables.formats import csv as render_csv
@@ -24,15 +26,19 @@ ROWS = "rows.parquet"
 def run(request: Request, engine: Engine | None = None) -> bool:
     """Carry out a request, print its leaderboard and write it to `request.out`; returns whether some method failed.
     The engine is this process alone unless another is given."""
+    start = time.monotonic()
     finished, table = result(request, engine)
-    print_and_write(finished, table)
+    place = print_and_write(finished, table)
     if finished.store.added:
         finished.store.compact()
+    if not request.view.json:
+        print(closing(place, time.monotonic() - start, request.report))
     return finished.failed
 
 
-def print_and_write(finished: CompletedRun, table: Leaderboard, show: bool = True) -> None:
-    """Write all that belongs to a table, into the run's folder or, for a view, beside it; print it in any case."""
+def print_and_write(finished: CompletedRun, table: Leaderboard, show: bool = True) -> Path:
+    """Write all that belongs to a table, into the run's folder or, for a view, beside it; print it in any case.
+    Returns the folder."""
     request, before = finished.request, there(finished.request.out)
     rows = texts(io.StringIO(render_csv.leaderboard(table)))
     held = extent(rows, finished.images.listed.astype(str), table.provenance)
@@ -47,10 +53,12 @@ def print_and_write(finished: CompletedRun, table: Leaderboard, show: bool = Tru
         write_json(place / "run.json", run_facts(request, table.provenance) | facts(finished.budget))
     finally:
         if show:
-            print(table.text())
-    write_report(evidence_of(finished, table), place)
-    if show and (line := told(place, request.out, held, before)):
+            print(request.view.printed(table))
+    if request.report:
+        write_report(evidence_of(finished, table), place)
+    if show and not request.view.json and (line := told(place, request.out, held, before)):
         print(line)
+    return place
 
 
 def write_rows(finished: CompletedRun, folder: Path) -> None:
