@@ -64,6 +64,10 @@ def command_line(argv: list[str]) -> int:
         print(listing())
         return OK
     command = shlex.join([program(), *argv])
+    if args.image:
+        from bench.cli.explain import explain
+
+        return FAILED if explain(args.image, args.box, config, command) else OK
     if args.table:
         from bench.cli.table import table_request
         from bench.paper.run import run_table

@@ -7,15 +7,22 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from bench.cli.flags import Parser, path
+from bench.cli.flags import Parser, path, real
 from bench.core.output_name import OUTPUTS
 from bench.core.program import program
+from bench.core.ranges import above
 from bench.run.config import DEFAULT_MODEL, RunConfig, read_config
 
 DEFAULT = RunConfig()
 
 
-def build_parser() -> argparse.ArgumentParser:
+EXPLAIN = "explain"
+"""`cambench explain a.jpg` is `--image a.jpg`."""
+OF_IMAGES = {"methods": "grad-cam,opti-cam,decoder", "controls": False}
+"""Settings of `--image` that are not given."""
+
+
+def build_parser(explaining: bool = False) -> argparse.ArgumentParser:
     """The parser. Flags that are not given leave no attribute, so that `--config` and defaults show through."""
     parser = Parser(program(), "Rank explainers of an image classifier under one protocol.")
     add = parser.add_argument
@@ -23,6 +30,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--version", action="store_true", help="print the version, and stop")
     add("--config", type=path, metavar="FILE", help="YAML, TOML or JSON with the flags' names and values, or the "
         "run.json of a results folder; flags override it")  # fmt: skip
+    name = "image" if explaining else "--image"
+    add(name, default=[], nargs="+", type=path, metavar="FILE", help="explain these photographs: a panel of each, maps "
+        f"and scores, in results/explain/ (methods unless named: {OF_IMAGES['methods']})")  # fmt: skip
+    add("--box", type=real(above(0, 1)), metavar="SHARE", help="on the panels of --image: the box around the largest "
+        "part of a map that is at least SHARE of its maximum, and the true one if --boxes has it")  # fmt: skip
     add("--table", metavar="NAME", help="a paper's table beside ours: see --list; --model, --methods, --metrics select")
     add("-v", "--verbose", action="store_true", help="show tracebacks of failing methods")
     group = parser.add_argument_group("network")
@@ -108,10 +120,17 @@ def configuration(args: argparse.Namespace) -> RunConfig:
     names = {field.name for field in dataclasses.fields(RunConfig)}
     flags = {name: value for name, value in vars(args).items() if name in names}
     repeated = {name: tuple(value) for name, value in flags.items() if isinstance(value, list)}
-    return RunConfig(**{**(read_config(args.config) if args.config else {}), **flags, **repeated})
+    unless_given = OF_IMAGES if args.image else {}
+    return RunConfig(**{**unless_given, **(read_config(args.config) if args.config else {}), **flags, **repeated})
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, RunConfig]:
     """The flags that are no settings of a run, and the settings."""
-    args = build_parser().parse_args(argv)
+    explaining = argv[:1] == [EXPLAIN]
+    parser = build_parser(explaining)
+    args = parser.parse_args(argv[1:] if explaining else argv)
+    if args.box is not None and not args.image:
+        parser.error("--box draws on the panels of --image")
+    if args.table and args.image:
+        parser.error("--table and --image are two commands")
     return args, configuration(args)

@@ -19,13 +19,14 @@ NORMALISED = 0.5
 """Share of the image's side by which boxes in 0 … 1 may reach beyond it, and still be recognised as such."""
 
 
-def with_boxes(samples: Iterable[Sample], source: Path) -> tuple[Sample, ...]:
+def with_boxes(samples: Iterable[Sample], source: Path, others: bool = False) -> tuple[Sample, ...]:
     """The samples with the boxes of `source`: a CSV (columns image,x0,y0,x1,y1; the image as id or as path below the
     root, further columns are ignored) or a folder with a VOC file of each image, ID.xml or, where file names
     are unique, FILE.xml.
 
     Pixels of the original image after EXIF rotation, ends exclusive; a VOC file's xmin, ymin, xmax, ymax are taken raw,
     as the localisation code of CASM (Zolna et al. 2020) does. An image without a line or file keeps its boxes.
+    With `others` a CSV may have lines of further images, which are passed over.
     Raises UsageError for an unreadable source, an unknown image, and a box that is inverted or wholly outside.
     """
     samples = tuple(samples)
@@ -33,7 +34,7 @@ def with_boxes(samples: Iterable[Sample], source: Path) -> tuple[Sample, ...]:
         found = read_voc_folder(source, samples)
     elif source.is_file():
         try:
-            found = read_csv(source, samples)
+            found = read_csv(source, samples, others)
         except (UnicodeDecodeError, csv.Error) as error:
             raise UsageError(f"{source} is not a CSV in UTF-8: {error}") from error
     else:
@@ -41,7 +42,7 @@ def with_boxes(samples: Iterable[Sample], source: Path) -> tuple[Sample, ...]:
     return tuple(replace(s, boxes=found.get(s.id, s.boxes)) for s in samples)
 
 
-def read_csv(file: Path, samples: Iterable[Sample]) -> dict[str, tuple[Box, ...]]:
+def read_csv(file: Path, samples: Iterable[Sample], others: bool = False) -> dict[str, tuple[Box, ...]]:
     """Boxes by sample id."""
     by_name = {name: sample for sample in samples for name in (sample.id, sample.id + sample.path.suffix)}
     by_name |= {sample.id: sample for sample in by_name.values()}
@@ -54,11 +55,15 @@ def read_csv(file: Path, samples: Iterable[Sample]) -> dict[str, tuple[Box, ...]
             raise UsageError(f"{file} lacks the columns {', '.join(missing)}; it needs image,x0,y0,x1,y1")
         for row in reader:
             where = f"{file}, line {reader.line_num}"
+            if others and row["image"] not in by_name:
+                continue
             sample = find(by_name, row, where)
             if sample.id not in sizes:
                 sizes[sample.id] = image_size(sample.path)
             found[sample.id].append(parse_box([row[name] for name in COLUMNS], sizes[sample.id], where, sample.id))
     refuse_normalised(found.values(), file)
+    if others and not found:
+        raise UsageError(f"{file} has no line of {', '.join(by_name)}; its column image holds ids or paths")
     return {sample_id: tuple(boxes) for sample_id, boxes in found.items()}
 
 

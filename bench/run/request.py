@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset
 from bench.core.metric import Metric
@@ -36,6 +38,8 @@ class Request:
     batch: int = 20
     timing: bool = True
     force: bool = False
+    map_dtype: torch.dtype = torch.float16
+    """In which raw maps are kept."""
     compute: bool = True
     """False makes the tables of what is stored and computes nothing."""
     command: str = ""
@@ -54,4 +58,4 @@ class Request:
 
     @property
     def context(self) -> ScoringContext:
-        return ScoringContext(self.classifier, self.protocol, self.seed, self.batch, self.judge)
+        return ScoringContext(self.classifier, self.protocol, self.seed, self.batch, self.judge, self.map_dtype)

@@ -35,6 +35,8 @@ class ScoringContext:
     run_seed: int
     batch: int
     judge: Judge | None = None
+    map_dtype: torch.dtype = torch.float16
+    """In which raw maps are kept."""
     ends: SharedScores = field(default_factory=SharedScores, compare=False)
     """What all sources of a chunk share."""
     guard: Guard | None = field(default=None, compare=False)
@@ -85,7 +87,7 @@ def evaluate(
     Returns:
         A row per item (target, right, degenerate, tied, the top classes of the masked image as `SHOWN` says, a column
         per metric, `NAME_vector` for curves and pooled
-        metrics) and, by item id, the raw map as float16 scaled to a largest magnitude of 1.
+        metrics) and, by item id, the raw map as `kept` keeps it.
     """
     classifier, protocol, guard = context.classifier, context.rules(source), context.guard
     if guard:
@@ -121,7 +123,7 @@ def evaluate(
             "degenerate": kind, "tied": tied, "have": have,
         }  # fmt: skip
         rows.append(row | top | columns(measured if answered else dict.fromkeys(measured, NO_VALUE)))
-    return rows, {item.id: to_float16(case.raw_map) for item, case in zip(items, cases, strict=True)}
+    return rows, {item.id: kept(case.raw_map, context.map_dtype) for item, case in zip(items, cases, strict=True)}
 
 
 def columns(values: Mapping[str, Value]) -> dict[str, Any]:
@@ -134,10 +136,10 @@ def columns(values: Mapping[str, Value]) -> dict[str, Any]:
     return found
 
 
-def to_float16(raw: torch.Tensor) -> torch.Tensor:
-    """A raw map scaled by its largest magnitude, so that small gradients survive float16."""
+def kept(raw: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A raw map scaled to a largest magnitude of 1, so that small gradients survive float16."""
     peak = raw.abs().nan_to_num(0, 0, 0).max()
-    return (raw / peak if peak > 0 else raw).half().cpu().contiguous()
+    return (raw / peak if peak > 0 else raw).to(dtype).cpu().contiguous()
 
 
 M = TypeVar("M", bound=Metric)
