@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bench.api.results import Results, scale
+from bench.api.results import Results, load_results, scale
 from bench.core.errors import UsageError
 from bench.core.metric import METRICS
 from bench.tables.content import Difference
@@ -31,12 +32,13 @@ class Comparison:
         return f"{self.settings.to_string()}\n\n{self.differences.to_string(index=False)}"
 
 
-def compare(a: Results, b: Results, *, across_protocols: bool = False) -> Comparison:
+def compare(a: Results | str | Path, b: Results | str | Path, *, across_protocols: bool = False) -> Comparison:
     """The differences b - a per method and metric over the images that both have, byte for byte the same ones, with
-    95 % intervals and sign-flip tests, Holm-adjusted over the methods of a metric.
+    95 % intervals and sign-flip tests, Holm-adjusted over the methods of a metric. Runs are results or their folders.
 
     Raises UsageError for runs of different protocols unless `across_protocols`, and where nothing is in common.
     """
+    a, b = (load_results(run) if isinstance(run, str | Path) else run for run in (a, b))
     first, second = a.provenance, b.provenance
     if first.get("protocol") != second.get("protocol") and not across_protocols:
         raise UsageError(
@@ -48,6 +50,21 @@ def compare(a: Results, b: Results, *, across_protocols: bool = False) -> Compar
     if not rows:
         raise UsageError("the runs have no method, metric and image in common")
     return Comparison(differing(first, second), pd.DataFrame(rows))
+
+
+def largest(a: Results, b: Results, most: int = 20) -> pd.DataFrame:
+    """Where two runs differ most: per metric the `most` pairs of method and image with the largest |b - a|, in the
+    table's units: metric, method, image, a, b, difference."""
+    common = {image for image, _ in set(digests(a)) & set(digests(b))}
+    left, right = (run.scores() for run in (a, b))
+    parts = []
+    for name in (name for name in left if name in right):
+        both = pd.concat({"a": left[name], "b": right[name]}, axis=1, join="inner").dropna().reset_index()
+        both = both[both.image.astype(str).isin(common)].assign(metric=name, difference=both.b - both.a)
+        order = both.difference.abs().sort_values(ascending=False, kind="stable").index
+        parts.append(both.loc[order[:most], ["metric", "method", "image", "a", "b", "difference"]])
+    columns = ["metric", "method", "image", "a", "b", "difference"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def digests(results: Results) -> list[tuple[str, str]]:

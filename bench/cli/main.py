@@ -64,6 +64,12 @@ def command_line(argv: list[str]) -> int:
         print(listing())
         return OK
     command = shlex.join([program(), *argv])
+    if args.compare:
+        from bench.cli.compare import print_comparison
+
+        first, second = args.compare
+        print_comparison(first, second, config.out, config.force)
+        return OK
     if args.image:
         from bench.cli.explain import explain
 

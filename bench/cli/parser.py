@@ -35,6 +35,8 @@ def build_parser(explaining: bool = False) -> argparse.ArgumentParser:
         f"and scores, in results/explain/ (methods unless named: {OF_IMAGES['methods']})")  # fmt: skip
     add("--box", type=real(above(0, 1)), metavar="SHARE", help="on the panels of --image: the box around the largest "
         "part of a map that is at least SHARE of its maximum, and the true one if --boxes has it")  # fmt: skip
+    add("--compare", nargs=2, default=[], type=path, metavar=("RUN_A", "RUN_B"), help="what differs between two "
+        "results folders; --force where their protocols differ")  # fmt: skip
     add("--table", metavar="NAME", help="a paper's table beside ours: see --list; --model, --methods, --metrics select")
     add("-v", "--verbose", action="store_true", help="show tracebacks of failing methods")
     group = parser.add_argument_group("network")
@@ -131,6 +133,6 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, RunConfig]:
     args = parser.parse_args(argv[1:] if explaining else argv)
     if args.box is not None and not args.image:
         parser.error("--box draws on the panels of --image")
-    if args.table and args.image:
-        parser.error("--table and --image are two commands")
+    if len(commands := [flag for flag in ("table", "image", "compare") if getattr(args, flag)]) > 1:
+        parser.error(f"--{commands[0]} and --{commands[1]} are two commands")
     return args, configuration(args)
