@@ -24,6 +24,7 @@ def golden_rows(out: Path) -> pd.DataFrame:
     """The stored rows of every method and control on three embedded photographs, by method and image: in one thread,
     and in a process of its own, where nobody has registered anything else."""
     asked = ["--limit", "3", "--batch-size", "3", "--metrics", ",".join(METRICS), "--device", "cpu", "--out", out]
+    asked.append("--no-report")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, ROOT / "run_benchmark.py", *asked]
     subprocess.run(command, check=True, capture_output=True, env=environment)

@@ -250,7 +250,7 @@ def test_batch_size_and_order_do_not_change_a_result(photos, finished, tmp_path)
 
 def test_kill_and_resume_gives_the_same_bytes(photos, finished, tmp_path_factory):
     out = tmp_path_factory.mktemp("killed")
-    arguments = [sys.executable, str(ROOT / "run_benchmark.py"), *command(photos, out)]
+    arguments = [sys.executable, str(ROOT / "run_benchmark.py"), *command(photos, out), "--no-report"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # as in this process
     process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 120

@@ -232,7 +232,7 @@ def test_an_edited_plugin_is_computed_again_and_never_mixed(photos, tmp_path):
     from tests.run.test_run import ROOT
 
     out, plugin = tmp_path / "out", tmp_path / "mine.py"
-    asked = command(photos, out, "--plugin", str(plugin), "--methods", "paints", "--metrics", "I")
+    asked = command(photos, out, "--plugin", str(plugin), "--methods", "paints", "--metrics", "I", "--no-report")
     values = []
     for sign in ("", " * -1", ""):
         plugin.write_text(PAINTS.format(sign=sign))
