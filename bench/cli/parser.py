@@ -89,6 +89,8 @@ def build_parser(explaining: bool = False) -> argparse.ArgumentParser:
             "is not the usual one, the name of --data-root for --data folder)", type=path)  # fmt: skip
     setting(group, "--figure-images", "images of the figures, by id (default: six by hash)", metavar="ID,ID,…")
     setting(group, "--no-report", "leave out figures and page", action="store_false", dest="report")
+    setting(group, "--tex", "LaTeX of a paper's --table: paper, its own layout with our numbers, or compare, the paper "
+            "above ours (default: compare)", choices=("paper", "compare"))  # fmt: skip
     setting(group, "--full", "print every interval, however wide the terminal is", action="store_true")
     setting(group, "--json", "print the table as JSON, for programs", action="store_true")
     setting(group, "--sort", "metric by which the printed rows stand, the best first", metavar="METRIC")

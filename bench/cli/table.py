@@ -41,4 +41,4 @@ def table_request(name: str, config: RunConfig, command: str) -> tuple[PaperTabl
 
     methods = None if config.methods == "all" else [item.partition("(")[0] for item in split_list(config.methods)]
     metrics = None if config.metrics is None else split_list(config.metrics)
-    return table, TableSelection(request, out, config.model, methods, metrics, boxes)
+    return table, TableSelection(request, out, config.model, methods, metrics, config.tex, config.stored, boxes)

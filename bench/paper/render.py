@@ -1,16 +1,13 @@
-"""A measured paper table as CSV, Markdown, LaTeX and text, in the paper's own layout."""
+"""A measured paper table as Markdown and text, in the paper's own layout."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from bench.core.files import write_text
 from bench.paper.tables import PaperTable
-from bench.tables.formats import latex as render_latex
 from bench.tables.formats import markdown as render_markdown
 
 SIGNS = ["same", "opposite", "one is 0", "equal"]
@@ -51,16 +48,6 @@ def counted(differences: pd.DataFrame, sign: str) -> str:
     """`opposite 3 (1 significant)`."""
     significant = int(differences.significant.sum())
     return f"{sign} {len(differences)}" + (f" ({significant} significant)" if sign in ("same", "opposite") else "")
-
-
-def write_report(report: Report, out: Path) -> None:
-    """NAME.csv, NAME.md, NAME.tex and NAME-differences.csv; prints the table."""
-    name = report.table.name
-    write_text(out / f"{name}.csv", report.cells.to_csv(index=False, float_format="%.6g"))
-    write_text(out / f"{name}-differences.csv", report.differences.to_csv(index=False, float_format="%.6g"))
-    write_text(out / f"{name}.md", markdown(report))
-    write_text(out / f"{name}.tex", latex(report))
-    print(text(report))
 
 
 def number(value: float, paper: str, metric: str) -> str:
@@ -165,43 +152,6 @@ def markdown(report: Report) -> str:
     pieces += render_markdown.bullets("Notes", notes(report))
     pieces += render_markdown.bullets("Provenance", report.facts)
     return "\n\n".join(pieces) + "\n"
-
-
-def latex(report: Report) -> str:
-    """A `table*` in the paper's layout; models side by side stand under a heading of their own."""
-    escape, line = render_latex.escape, render_latex.row
-    headings, columns, rows = layout(report)
-    models = [model for model in dict.fromkeys(model for model, _ in columns) if model]
-    spans = [rf"\multicolumn{{{sum(m == model for m, _ in columns)}}}{{c}}{{{escape(model)}}}" for model in models]
-    body = [
-        line([*map(escape, key), *(latex_cell(cells[c], report.mark(cells[c])) if c in cells else "" for c in columns)])
-        for key, cells in rows
-    ]
-    lines = [
-        r"% needs \usepackage{booktabs,graphicx}",
-        r"\begin{table*}",
-        r"\centering",
-        rf"\caption{{{escape(report.table.title)}: paper / measured / difference.}}",
-        r"\resizebox{\linewidth}{!}{%",
-        rf"\begin{{tabular}}{{{'l' * len(headings)}{'r' * len(columns)}}}",
-        r"\toprule",
-        *([line([*[""] * len(headings), *spans])] if models else []),
-        line(map(escape, [*headings, *(metric for _, metric in columns)])),
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}}",
-        r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize",
-        *(render_latex.paragraph(note) for note in (*notes(report), *agreement_lines(report), *report.facts)),
-        r"\end{minipage}",
-        r"\end{table*}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def latex_cell(cell: pd.Series, mark: str = "") -> str:
-    paper, measured, interval, difference = map(render_latex.escape, parts(cell))
-    return f"{paper}{mark} / {measured}" + (rf" {{\scriptsize {interval}}}" if interval else "") + f" / {difference}"
 
 
 def agreement_lines(report: Report) -> list[str]:

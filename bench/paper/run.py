@@ -15,8 +15,9 @@ from bench.core.metric import METRICS
 from bench.core.protocols import protocol
 from bench.paper import geometry, interpretability, recognition
 from bench.paper.agreement import differences, ranks
+from bench.paper.files import stored_report, write_files, write_renderings
 from bench.paper.measured import MeasuredRows
-from bench.paper.render import Report, write_report
+from bench.paper.render import Report, text
 from bench.paper.tables import PaperTable, Row
 from bench.run.request import Request
 
@@ -37,6 +38,10 @@ class TableSelection:
     methods: Collection[str] | None = None
     """Only the rows of these explainers, by name."""
     metrics: Collection[str] | None = None
+    style: str | None = None
+    """Of NAME.tex: `paper` or `compare`."""
+    stored: bool = False
+    """Whether the table of the folder is written again, without weights or images."""
     boxes: Path | None = None
     """Boxes and sizes without images: only what the boxes alone decide."""
 
@@ -45,6 +50,11 @@ def run_table(table: PaperTable, asked: TableSelection) -> bool:
     """Write NAME.csv, .md, .tex and NAME-differences.csv to `asked.out` and print the table; returns whether some
     method failed. Raises UsageError when nothing can be measured for want of data or weights."""
     check(table, asked)
+    if asked.stored and (asked.out / f"{table.name}.csv").is_file():
+        report = stored_report(table, asked.out)
+        write_renderings(report, asked.out, asked.style)
+        print(text(report))
+        return False
     why = {row: reason for row in table.rows if (reason := not_measurable(row, asked))}
     labels = {row: label(row) for row in table.rows if row not in why}
     found: dict[Row, MeasuredRows] = {}
@@ -65,7 +75,8 @@ def run_table(table: PaperTable, asked: TableSelection) -> bool:
     )
     facts = list(dict.fromkeys(fact for measured in found.values() for fact in measured.facts))
     report = Report(table, cells, differences(table, labels, found), ranks(cells), facts)
-    write_report(report, asked.out)
+    write_files(report, asked.out, asked.style)
+    print(text(report))
     return any(measured.failed for measured in found.values())
 
 

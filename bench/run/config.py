@@ -19,6 +19,7 @@ from bench.core.ranges import at_least, within
 
 DEFAULT_MODEL = "efficientnet_lite0"
 DTypeName = Literal["float32", "bfloat16", "float16"]
+TexStyle = Literal["paper", "compare"]
 BatchSize = int | Literal["auto"]
 NUMBERS = {"batch_size": within(1, 4096), "limit": at_least(1), "skip": at_least(0), "seed": within(0, 2**63 - 1)}
 """A batch is made in full even for fewer images: 4096 images of 224 × 224 are 2.5 GB before any network has seen them.
@@ -75,6 +76,8 @@ class RunConfig:
     plugin: tuple[str, ...] = ()
     figure_images: str | None = None
     """Ids of the images that figures show, joined by commas; None for a few by hash."""
+    tex: TexStyle | None = None
+    """How NAME.tex of a paper's table looks: as printed, or the paper above ours (the default)."""
     report: bool = True
     """Whether figures and page are made."""
     full: bool = False
@@ -109,7 +112,9 @@ class RunConfig:
         return found
 
 
-HOW = frozenset({"figure_images", "report", "full", "json", "sort", "engine", "ray_address", "out", "force", "stored"})
+HOW = frozenset(
+    {"tex", "figure_images", "report", "full", "json", "sort", "engine", "ray_address", "out", "force", "stored"}
+)
 """Fields that change no number and no row of a table."""
 
 
@@ -167,7 +172,7 @@ def paths(value: Any) -> tuple[Path, ...]:
 
 CONVERTERS: dict[Any, Callable[[Any], Any]] = {
     str: text, bool: switch, int: whole, BatchSize: batch, Path: path, tuple[float, ...]: numbers,
-    tuple[str, ...]: texts, tuple[Path, ...]: paths, OutputName: text, DTypeName: text,
+    tuple[str, ...]: texts, tuple[Path, ...]: paths, OutputName: text, DTypeName: text, TexStyle: text,
 }  # fmt: skip
 
 

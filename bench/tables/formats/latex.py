@@ -22,6 +22,7 @@ def leaderboard(content: Content) -> str:
     """A `table*` environment: caption, booktabs rules, controls under a rule of their own, notes in small print."""
     columns = "l" + "r" * (len(content.header) - 1)
     lines = [
+        *(f"% {key}: {' '.join(str(value).split())}" for key, value in content.provenance.items()),
         r"% needs \usepackage{booktabs}",
         r"\begin{table*}",
         r"\centering\small",
@@ -35,7 +36,6 @@ def leaderboard(content: Content) -> str:
         r"\par\smallskip\begin{minipage}{\linewidth}\footnotesize",
         *(paragraph(note) for note in content.notes),
         *(paragraph(f"{line.method.label}: {line.method.status}: {line.method.reason}") for line in content.unscored),
-        *(paragraph(f"{key}: {value}") for key, value in content.provenance.items()),
         r"\end{minipage}",
         r"\end{table*}",
     ]
