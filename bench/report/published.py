@@ -1,0 +1,89 @@
+"""The page over published runs: networks in rows, methods in columns, ranks in cells, each row with files and command.
+
+    python -m bench.report.published [FOLDER]
+
+reads every `leaderboard.csv` and `run.json` below the folder (default: results/published) and writes its `index.html`,
+which needs neither images nor a network.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.core.errors import UsageError
+from bench.core.files import write_text
+from bench.report.page.render import source
+
+DEFAULT = Path("results/published")
+FILES = ("index.html", "leaderboard.md", "leaderboard.csv", "differences.csv", "images.csv", "timing.csv", "run.json",
+         "figures/leaderboard.png")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PublishedRun:
+    """A row of the page."""
+
+    folder: str
+    """Below the page, with slashes."""
+    facts: dict[str, Any]
+    ranks: dict[str, str]
+    """By method: `1 [1, 3]`, or `–` for one that is scored and not ranked."""
+    files: list[str]
+
+    @property
+    def command(self) -> str:
+        return str(self.facts.get("command", ""))
+
+
+def read_run(file: Path, root: Path) -> PublishedRun:
+    """A run by its `leaderboard.csv`."""
+    table, folder = pd.read_csv(file, dtype=str, keep_default_na=False), file.parent
+    about = folder / "run.json"
+    facts = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    scored = table[(table.status == "ok") & (table.control != "true")]
+    ranks = {row["method"]: rank(row) for _, row in scored.iterrows()}
+    name = folder.relative_to(root).as_posix()
+    return PublishedRun(name, facts, ranks, [f"{name}/{own}" for own in FILES if (folder / own).is_file()])
+
+
+def rank(row: pd.Series[Any]) -> str:
+    if not row.get("rank"):
+        return "–"
+    ends = [row.get("rank_low"), row.get("rank_high")]
+    return f"{float(row['rank']):.0f}" + (f" [{float(ends[0]):.0f}, {float(ends[1]):.0f}]" if all(ends) else "")
+
+
+def published_page(root: Path) -> str:
+    """The page's text. Raises UsageError where the folder holds no run."""
+    found = [read_run(file, root) for file in sorted(root.rglob("leaderboard.csv")) if "views" not in file.parts]
+    if not found:
+        raise UsageError(f"{root} holds no leaderboard.csv; name a folder of results")
+    counts = pd.Series([method for run in found for method in run.ranks]).value_counts()
+    methods = sorted(counts.index, key=lambda method: (-int(counts[method]), method))
+    environment = Environment(loader=PackageLoader("bench.report", ""), autoescape=True, trim_blocks=True,
+                              lstrip_blocks=True, undefined=StrictUndefined)  # fmt: skip
+    template = environment.get_template("published.html")
+    return template.render(runs=found, methods=methods, css=Markup(source("page.css")))
+
+
+def main(arguments: list[str]) -> int:
+    root = Path(arguments[0]) if arguments else DEFAULT
+    try:
+        write_text(root / "index.html", published_page(root))
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(root / "index.html")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
