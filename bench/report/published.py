@@ -1,4 +1,4 @@
-"""The page over published runs: networks in rows, methods in columns, ranks in cells, each row with files and command.
+"""The page over published runs: methods in rows, networks in columns, ranks in cells; files and command of each run.
 
     python -m bench.report.published [FOLDER]
 
@@ -29,7 +29,7 @@ FILES = ("index.html", "leaderboard.md", "leaderboard.csv", "differences.csv", "
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """A row of the page."""
+    """A column of the page."""
 
     folder: str
     """Below the page, with slashes."""
