@@ -11,10 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from bench.api.compare import Comparison, compare, largest
+from bench.api.pictures import draw_pairs, pairs
 from bench.api.results import load_results
 from bench.core.errors import UsageError
 from bench.core.files import write_atomic, write_text
 from bench.core.metric import METRICS
+from bench.core.paths import user_path
+from bench.report.figure import save
 from bench.run.folders import folder
 from bench.tables.content import number, p_value, signed
 
@@ -23,7 +26,8 @@ SHOWN = 30
 
 
 def print_comparison(a: Path, b: Path, out: Path | None, across_protocols: bool) -> None:
-    """Compare two results folders, print it and write settings.csv, differences.csv, images.csv and compare.md. Raises
+    """Compare two results folders, print it and write settings.csv, differences.csv, images.csv, compare.md
+    and, where the runs kept their maps, figures/largest. Raises
     UsageError for a folder without a table, runs of different protocols and runs with nothing in common."""
     first, second = load_results(a), load_results(b)
     protocols = [results.provenance.get("protocol") for results in (first, second)]
@@ -35,6 +39,9 @@ def print_comparison(a: Path, b: Path, out: Path | None, across_protocols: bool)
     for name, frame in (("differences", found.differences), ("images", images)):
         write_atomic(place / f"{name}.csv", lambda path, frame=frame: frame.to_csv(path, index=False))  # type: ignore[misc]
     write_atomic(place / "settings.csv", lambda path: found.settings.to_csv(path))
+    drawn = draw_pairs(pairs((first, user_path(a)), (second, user_path(b)), images))
+    if drawn is not None:
+        save(drawn, place / "figures", "largest")
     width = shutil.get_terminal_size((100, 24)).columns
     whole = [*told(found, images, a, b, 10**6, len(found.differences))]
     write_text(place / "compare.md", "```\n" + "\n".join(whole) + "\n```\n")

@@ -59,7 +59,8 @@ def told(explained: Explained, image: str, width: int) -> Iterator[str]:
     """Lines of at most `width` letters: the likeliest classes, and a row of values per method for each class."""
     request, evidence = explained.finished.request, explained.evidence
     layers = ", ".join(target_layers(request))
-    yield f"{image}: {request.classifier.name}, layer {layers}, protocol {request.protocol.name}"
+    heading = f"{image}: {request.classifier.name}, layer {layers}, protocol {request.protocol.name}"
+    yield from textwrap.wrap(heading, 80, subsequent_indent="  ", break_on_hyphens=False)
     for index, p in evidence.top(image, 3):
         yield f"  {100 * p:5.1f} %  {short(evidence, index)}"
     groups: dict[str, list[Source]] = {}

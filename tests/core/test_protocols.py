@@ -34,7 +34,7 @@ def test_protocols_are_frozen():
         ("clean+steps=few", "steps='few' is not int"),
         ("clean+masked_out=white", r"not black\|mean"),
         ("clean+steps=0", "steps must be from 1 to 16777216, not 0"),
-        ("clean+target=both", "true, predicted, least or a class index"),
+        ("clean+target=both", "true, predicted, second, third, least or a class index"),
     ],
 )
 def test_a_wrong_protocol_is_one_clear_error(text, message):
