@@ -14,7 +14,7 @@ from bench.core.errors import UsageError
 from bench.core.metric import METRICS
 from bench.core.paths import user_path
 from bench.core.protocols import PROTOCOLS
-from bench.report.pairs import Pair, draw_pairs, plain_map
+from bench.report.pairs import Pair, plain_map
 from bench.run.store import Store
 from bench.tables.content import number
 
@@ -80,6 +80,3 @@ def photograph(run: Results, image: str) -> np.ndarray | None:
             return np.asarray(whole.crop((edge, edge, edge + SIZE, edge + SIZE)))
         return np.asarray(shown.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
     return None
-
-
-__all__ = ["draw_pairs", "pairs"]

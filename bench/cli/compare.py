@@ -11,13 +11,14 @@ from pathlib import Path
 import pandas as pd
 
 from bench.api.compare import Comparison, compare, largest
-from bench.api.pictures import draw_pairs, pairs
+from bench.api.pictures import pairs
 from bench.api.results import load_results
 from bench.core.errors import UsageError
 from bench.core.files import write_atomic, write_text
 from bench.core.metric import METRICS
 from bench.core.paths import user_path
 from bench.report.figure import save
+from bench.report.pairs import draw_pairs
 from bench.run.folders import folder
 from bench.tables.content import number, p_value, signed
 

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.special import stdtrit
 
 from bench.core.metric import Metric
 from bench.report.evidence import Evidence
@@ -14,8 +13,7 @@ from bench.report.figure import figure
 from bench.report.figures.heatmap import heatmap
 from bench.report.orient import goodness
 from bench.tables.content import number, signed
-
-FEWEST = 10
+from bench.tables.statistics import difference_interval
 
 
 @figure("controls")
@@ -58,10 +56,10 @@ def controls(evidence: Evidence) -> Figure | None:
 def shown(evidence: Evidence, method: str, control: str, metric: Metric, value: float) -> str:
     if not math.isfinite(value):
         return number(value, metric)
-    return signed(value, metric) + ("*" if told_apart(evidence, method, control, metric) else "")
+    return signed(value, metric) + ("*" if significant(evidence, method, control, metric) else "")
 
 
-def told_apart(evidence: Evidence, method: str, control: str, metric: Metric) -> bool:
+def significant(evidence: Evidence, method: str, control: str, metric: Metric) -> bool:
     """Whether Student's t interval of the paired difference over images leaves out zero."""
     if metric.pool or metric.name not in evidence.rows:
         return False
@@ -69,7 +67,5 @@ def told_apart(evidence: Evidence, method: str, control: str, metric: Metric) ->
     if method not in wide or control not in wide:
         return False
     paired = (wide[method] - wide[control]).dropna().to_numpy()
-    if len(paired) < FEWEST:
-        return False
-    reach = stdtrit(len(paired) - 1, 0.975) * paired.std(ddof=1) / math.sqrt(len(paired))
-    return bool(abs(paired.mean()) > reach)
+    low, high = difference_interval(paired)
+    return low > 0 or high < 0

@@ -14,13 +14,12 @@ from bench.report.evidence import Evidence
 from bench.report.figure import figure
 from bench.report.style import COLOURS, INK, PALE, RULE, SMALL, TEXT, WIDTH, new_figure, plain, title
 from bench.tables.content import Line
+from bench.tables.statistics import FEWEST_FOR_INTERVAL
 
 CURVES = {"I": "Insertion: pixels shown, most important first", "D": "Deletion: pixels removed, most important first"}
 BETTER = {"I": 1, "D": -1}
 NAMED = 5
 """Methods in colour: the first of the table; the others are thin and grey."""
-FEWEST = 10
-"""Images from which a band is drawn."""
 
 Array = NDArray[np.float64]
 
@@ -78,7 +77,7 @@ def panel(axes: Axes, vectors: dict[str, Array], colours: dict[str, str]) -> Non
             continue
         style = "--" if colours[method] == INK else "-"
         axes.plot(x, mean, style, color=colours[method], lw=1.2, label=method, zorder=3)
-        if len(values) >= FEWEST:
+        if len(values) >= FEWEST_FOR_INTERVAL:
             reach = stdtrit(len(values) - 1, 0.975) * values.std(0, ddof=1) / np.sqrt(len(values))
             axes.fill_between(x, mean - reach, mean + reach, color=colours[method], alpha=0.12, lw=0, zorder=2)
     others = len(vectors) - len(colours)
