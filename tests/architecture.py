@@ -12,10 +12,10 @@ from tests.places import ROOT
 OURS = ("bench", "methods", "metrics", "cambench", "run_benchmark")
 FLOORS = (
     ("bench.core", "contracts; how a network is cut and run (`core/net`)"),
-    ("metrics", "one file per family of metrics"),
-    ("methods", "one file per explainer; a folder per trained one"),
     ("bench.classifiers", "networks by name, by file, in memory"),
     ("bench.data", "data sets; from a file to the network's pixels"),
+    ("metrics", "one file per family of metrics"),
+    ("methods", "one file per explainer; a folder per trained one"),
     ("bench.scoring", "pixels to rows: no disk, no flags"),
     ("bench.tables", "rows to a leaderboard and its files (`tables/formats`)"),
     ("bench.report", "what people see of a run: its page and its pictures"),

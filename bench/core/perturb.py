@@ -35,6 +35,15 @@ def blur(images: torch.Tensor, mean: torch.Tensor, length: int, sigma: float) ->
     return F.conv2d(flat, kernel[None, None], padding=length // 2).reshape(images.shape) + centre
 
 
+def resized(images: torch.Tensor, size: int) -> torch.Tensor:
+    """(B, 3, S, S) at another side, bilinear, antialiased where it shrinks: how a network of another input size is
+    shown what was made for this one. The same tensor where the size is the same."""
+    if images.shape[-1] == size:
+        return images
+    shape = (size, size)
+    return F.interpolate(images, shape, mode="bilinear", align_corners=False, antialias=images.shape[-1] > size)
+
+
 def fill(image: torch.Tensor, kind: Fill, mean: torch.Tensor) -> torch.Tensor:
     """(3, H, W) image with all pixels replaced: `black` (0), `mean` (the classifier's mean colour) or
     `blur-LENGTH-SIGMA` (the blurred image)."""

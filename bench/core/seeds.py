@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch.utils.data import get_worker_info
 
 
 def content_hash(*parts: object) -> str:
@@ -25,8 +26,12 @@ def seed_for(*parts: object) -> int:
 
 @contextmanager
 def forked_rng(seed: int) -> Iterator[None]:
-    """Run library code that draws from torch's global generator under `seed`, leaving the generator as it was."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    """Run library code that draws from torch's global generator under `seed`, leaving the generator as it was.
+
+    A loader's worker reads images on the CPU, and a forked one must not touch the GPU.
+    """
+    on_gpu = torch.cuda.is_available() and get_worker_info() is None
+    devices = list(range(torch.cuda.device_count())) if on_gpu else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield

@@ -11,7 +11,7 @@ from functools import cache, cached_property
 
 from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset
-from bench.core.errors import plural
+from bench.core.errors import UsageError, plural
 from bench.data.packages import package_folder
 
 SYNSET = re.compile(r"n\d{8}")
@@ -128,6 +128,20 @@ def same_classes(one: Classifier, other: Classifier) -> bool:
     if Names(one.classes).is_imagenet and Names(other.classes).is_imagenet:
         return True
     return [plain(name) for name in one.classes] == [plain(name) for name in other.classes]
+
+
+def check_same_classes(role: str, other: Classifier, explained: Classifier) -> None:
+    """Raises UsageError where equal indices of two networks name different classes; `role` is the other one's."""
+    if other.num_classes != explained.num_classes:
+        raise UsageError(
+            f"{role} {other.name} has {other.num_classes} classes, {explained.name} {explained.num_classes}; "
+            f"name another {role}"
+        )
+    if not same_classes(other, explained):
+        raise UsageError(
+            f"{role} {other.name} names its classes otherwise than {explained.name}, {other.classes[0]} first and not "
+            f"{explained.classes[0]}; name another {role}"
+        )
 
 
 def listed(names: Sequence[str]) -> str:

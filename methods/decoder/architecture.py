@@ -36,6 +36,8 @@ class DecoderConfig:
     """Upsampling blocks, each doubling the side; from there to the input size it is bilinear."""
     width: int = 128
     """Channels before the first block; every block halves them."""
+    mixing: int = 0
+    """Residual 3 × 3 blocks before the first upsampling, where one position learns of the others."""
     conditioning: Conditioning = "cam"
     """How the target class comes in. `none`: not at all. `cam`: the target layer's maps times their weights for the
     class, the class row of a linear head after global pooling or else as `gradient`. `gradient`: times the Grad-CAM
@@ -76,7 +78,8 @@ class Reading(NamedTuple):
 
 class Decoder(nn.Module):
     """1 × 1 convolution to `width`, blocks of ConvTranspose2d(4, stride 2, padding 1) that double the side and halve
-    the channels, 3 × 3 convolution to one logit, bilinear to the image, sigmoid.
+    the channels, 3 × 3 convolution to one logit, bilinear to the image, sigmoid. Without blocks the map is drawn at the
+    side of the target layer's maps and resized by fixed weights: it has no texture to fool a network with.
 
     A further layer's maps come in by a 1 × 1 convolution and are added at the first stage at least as large, resized to
     it. Normalisation is by groups, not by batch: batches are small, and the map of an image must not depend on its
@@ -98,6 +101,10 @@ class Decoder(nn.Module):
             nn.Sequential(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), group_norm(narrow))
             for wide, narrow in zip(widths, widths[1:], strict=False)
         )
+        self.mixers = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(widths[0], widths[0], 3, padding=1, bias=False), group_norm(widths[0]))
+            for _ in range(config.mixing)
+        )
         self.last = nn.Conv2d(widths[-1], 1, 3, padding=1)
         if config.residual:
             nn.init.zeros_(self.last.weight)
@@ -116,6 +123,8 @@ class Decoder(nn.Module):
             for i in self.joining(stage):
                 x = x + self.entries[i](resized(maps[i], x))
             x = x.relu()
+            for mixer in self.mixers if stage == 0 else ():
+                x = (x + mixer(x)).relu()
         logit = self.upsampled(self.last(x)[:, 0])
         return (logit + self.prior(reading) if self.config.residual else logit).sigmoid()
 

@@ -29,6 +29,10 @@ def softmax(row):
     return [math.exp(value) / total for value in row]
 
 
+def odds(row, c):
+    return softmax(row)[c] / (1 - softmax(row)[c])
+
+
 def best_other(row, c):
     return max(value for j, value in enumerate(row) if j != c)
 
@@ -40,6 +44,8 @@ BY_HAND = {
     "kl": lambda x, v, c: sum(p * (math.log(p) - math.log(q)) for p, q in zip(softmax(x), softmax(v), strict=True)),
     "drop": lambda x, v, c: max(0.0, softmax(x)[c] - softmax(v)[c]) / softmax(x)[c],
     "gain": lambda x, v, c: -max(0.0, softmax(v)[c] - softmax(x)[c]) / (1 - softmax(x)[c]),
+    "keep-odds": lambda x, v, c: math.log1p(odds(x, c) / odds(v, c)),
+    "keep-odds(temperature=2)": lambda x, v, c: 2 * math.log1p(math.sqrt(odds(x, c) / odds(v, c))),
     "destroy": lambda x, v, c: max(0.0, v[c] - best_other(v, c) + 5.0),
     "destroy(margin=1)": lambda x, v, c: max(0.0, v[c] - best_other(v, c) + 1.0),
     "destroy-entropy": lambda x, v, c: sum(p * math.log(p) for p in softmax(v)),
@@ -48,7 +54,7 @@ BY_HAND = {
     "soft-insertion": lambda x, v, c: -softmax(v)[c],
     "soft-deletion": lambda x, v, c: softmax(v)[c],
 }
-RAISES = ("mimic", "max", "ce", "drop", "insertion", "soft-insertion")
+RAISES = ("mimic", "max", "ce", "drop", "keep-odds", "insertion", "soft-insertion")
 LOWERS = ("destroy", "destroy-entropy", "deletion", "soft-deletion")
 
 

@@ -281,7 +281,7 @@ def test_frozen_training_leaves_the_classifier_as_it_was(toy, tmp_path):
 def test_distillation_imitates_the_maps_of_a_teacher_and_asks_nothing_of_the_classifier(toy, tmp_path, monkeypatch):
     more = ["--loss", "distil", "--regulariser", "", "--distil-maps", str(tmp_path / "maps"), "--no-residual"]
     assert main(arguments(toy, tmp_path / "out", *more)) == 2
-    monkeypatch.setattr(loop.Training, "seen", None)
+    monkeypatch.setattr(loop.Training, "answers", None)
     taught = [*more, "--teacher", "cam", "--epochs", "30", "--lr", "0.01"]
     assert main(arguments(toy, tmp_path / "out", *taught)) == 0
     log = pd.read_csv(tmp_path / "out" / "log.csv")

@@ -98,7 +98,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def cluster():
     """Two nodes of one core each."""
-    import bench.run.engine.ray_cluster as engine
+    import bench.run.engine._ray_cluster as engine
 
     quick = {"health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
     started = importlib.import_module("ray.cluster_utils").Cluster(
@@ -191,7 +191,7 @@ def test_an_interrupted_run_goes_on_with_any_engine(folder, local, cluster, tmp_
 
 @needs_ray
 def test_a_unit_that_kills_its_worker_ends_its_method_alone(folder, cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.run.engine.ray_cluster.LOSSES", 1)
+    monkeypatch.setattr("bench.run.engine._ray_cluster.LOSSES", 1)
     assert main([*command(folder, tmp_path, "--limit", "4", methods="deadly"), *on_ray(cluster)]) == 1
     row = pd.read_csv(tmp_path / "leaderboard.csv").iloc[0]
     assert row.status == "failed"
@@ -223,7 +223,7 @@ def test_a_node_killed_in_mid_run_loses_nothing(folder, cluster, tmp_path):
 
 @needs_ray
 def test_a_worker_goes_on_with_its_own_chunk_then_with_one_that_nobody_has():
-    from bench.run.engine.ray_cluster import Queue
+    from bench.run.engine._ray_cluster import Queue
 
     def unit(chunk: int, source: str) -> Unit:
         return Unit(source, chunk, pd.DataFrame(), (), (), None)
@@ -242,7 +242,7 @@ def test_a_worker_goes_on_with_its_own_chunk_then_with_one_that_nobody_has():
 
 @needs_ray
 def test_a_worker_with_other_weights_is_refused(folder, tmp_path):
-    from bench.run.engine.ray_cluster import Actor
+    from bench.run.engine._ray_cluster import Actor
 
     _, config = parse(command(folder, tmp_path, methods="grad-cam"))
     actor = Actor(partial(rebuild, config, ""), 4, Path.cwd(), "another fingerprint", 1)
@@ -252,14 +252,14 @@ def test_a_worker_with_other_weights_is_refused(folder, tmp_path):
 
 @needs_ray
 def test_a_worker_without_the_folder_says_that_the_nodes_must_share_it(tmp_path):
-    from bench.run.engine.ray_cluster import Actor
+    from bench.run.engine._ray_cluster import Actor
 
     with pytest.raises(UsageError, match="shared file system"):
         Actor(lambda batch: None, 4, tmp_path / "elsewhere", "", 1).ready()
 
 
 def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "bench.run.engine.ray_cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "bench.run.engine._ray_cluster", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main([*command(folder, tmp_path, methods="grad-cam"), "--engine", "ray"]) == 2
     assert "pip install 'cambench[cluster]'" in capsys.readouterr().err
@@ -267,7 +267,7 @@ def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch, capsys):
 
 @needs_ray
 def test_without_a_cluster_the_error_says_how_to_start_one(folder, tmp_path, monkeypatch, capsys):
-    import bench.run.engine.ray_cluster as engine
+    import bench.run.engine._ray_cluster as engine
 
     def unreachable(address):
         raise ConnectionError("Could not find any running Ray instance.\nMore.")
@@ -304,7 +304,7 @@ def silent() -> socket.socket:
     ],
 )
 def test_a_wrong_address_is_told_within_seconds(address, message, folder, tmp_path, monkeypatch, capsys):
-    import bench.run.engine.ray_cluster as engine
+    import bench.run.engine._ray_cluster as engine
 
     monkeypatch.setattr(engine.ray, "is_initialized", lambda: False)
     start = time.perf_counter()
@@ -340,7 +340,7 @@ import cambench
 import ray
 from ray._private import ray_constants, worker
 
-import bench.run.engine.ray_cluster as engine
+import bench.run.engine._ray_cluster as engine
 
 assert not ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV, "read when ray was imported"
 engine.connect("local")

@@ -29,6 +29,7 @@ from bench.data.labels import match_labels
 from bench.data.maps import PrecomputedMaps
 from bench.data.selection import select
 from bench.run.config import DEFAULT_MODEL
+from methods._companions import load_companions
 from methods.decoder import checkpoint
 from methods.decoder.architecture import Decoder, DecoderConfig
 from methods.decoder.reading import configure
@@ -70,12 +71,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--loss", default=LOSS, help="terms NAME=WEIGHT or NAME(KEY=VALUE)=WEIGHT, by commas")
     add("--regulariser", default=REGULARISER, help="terms as of --loss")
     add("--background", default="black", choices=list(BACKGROUNDS), help="where the map masks the image out")
+    add("--companions", default="", help="further networks NAME or NAME=WEIGHTS that the losses ask as well, by commas")
     add("--conditioning", default="cam", choices=["none", "cam", "gradient", "selector"], help="how the class comes in")
     add("--evidence", default="log-odds", choices=["logit", "log-odds"], help="what the class weights are evidence for")
     add("--residual", default=True, action=flag, help="draw what is to be added to the CAM")
     add("--normalised", default=True, action=flag, help="train on min-maxed maps, as protocols show them")
     add("--taps", default="", help="further layers whose maps the decoder sees, by commas")
     add("--width", type=whole(within(1, 4096)), default=64, help="channels of the decoder's first stage")
+    add("--mixing", type=whole(within(0, 16)), default=0, help="3 x 3 blocks before the first upsampling")
     add("--stages", type=whole(within(0, 10)), help="doublings of the side (default: to a quarter of the input size)")
     add("--epochs", type=whole(at_least(1)), default=10)
     add("--batch-size", type=whole(within(1, 4096)), default=20, help="images per step; out of memory splits it")
@@ -107,9 +110,10 @@ def listed(registry: Any) -> str:
 
 def train(args: argparse.Namespace) -> Path:
     """Carry out a training, or what is left of it; the checkpoint's path. Raises UsageError."""
-    recipe = build_recipe(args)
-    dataset = load_images(args)
     classifier = load_classifier(args.model, layer=args.layer, weights=args.weights, device=args.device)
+    companions = load_companions(args.companions, classifier)
+    recipe = build_recipe(args, companions)
+    dataset = load_images(args)
     if not classifier.output.exclusive:
         why = f"{classifier.name} gives {classifier.output.name}"
         raise UsageError(f"the losses compare a class with all others, and {why}")
@@ -119,7 +123,7 @@ def train(args: argparse.Namespace) -> Path:
     check_labels(recipe, dataset, classifier)
     config = configure(
         classifier, split_list(args.taps), stages=args.stages, width=args.width, conditioning=args.conditioning,
-        evidence=args.evidence, residual=args.residual, normalised=args.normalised,
+        evidence=args.evidence, residual=args.residual, normalised=args.normalised, mixing=args.mixing,
     )  # fmt: skip
     decoder = new_decoder(config, recipe.seed, args.init)
     images = read_photographs(args, recipe, dataset, classifier, config)
@@ -129,18 +133,22 @@ def train(args: argparse.Namespace) -> Path:
         "stored maps": images.references and content_hash(*map(images.references.digest, usable(images))),
     }  # fmt: skip
     training = Training(
-        recipe, classifier, decoder, images, split(dataset), Places(args.out, args.save_every), args.workers
+        recipe, classifier, decoder, images, split(dataset), Places(args.out, args.save_every), args.workers, companions
     )
     training.run(identity)
     return finish(args, training, args.trained_on or f"{len(dataset.samples)} images, {dataset.name} {args.data_root}")
 
 
-def build_recipe(args: argparse.Namespace) -> Recipe:
-    fields = {field.name for field in dataclasses.fields(Recipe)} - {"init"}
+def build_recipe(args: argparse.Namespace, companions: Sequence[Classifier] = ()) -> Recipe:
+    fields = {field.name for field in dataclasses.fields(Recipe)} - {"init", "companions"}
     if args.init and not args.init.is_file():
         raise UsageError(f"no such decoder: {args.init}")
     init = hashlib.sha256(args.init.read_bytes()).hexdigest() if args.init else ""
-    recipe = Recipe(**{name: getattr(args, name) for name in fields}, init=init)
+    recipe = Recipe(
+        **{name: getattr(args, name) for name in fields},
+        init=init,
+        companions=tuple(f"{net.name}@{net.digest}" for net in companions),
+    )
     if recipe.imitates != bool(args.distil_maps):
         raise UsageError("the loss distil and --distil-maps need each other")
     return recipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.files import write_atomic
 from bench.core.seeds import forked_rng, seed_for
+from methods._companions import shown_to
 from methods.decoder.architecture import Decoder, Reading, min_max
 from methods.decoder.reading import read
 from methods.decoder.training.adversary import Adversary
@@ -66,10 +67,13 @@ class Training:
         indices: tuple[list[int], list[int]],
         places: Places,
         workers: int = 0,
+        companions: Sequence[Classifier] = (),
     ):
-        """`indices` are those of the images to train on and of those held out."""
+        """`indices` are those of the images to train on and of those held out; `companions` answer the losses as the
+        classifier does, each in equal parts."""
         self.recipe, self.classifier, self.decoder = recipe, classifier, decoder.to(classifier.device)
         self.photographs, self.places, self.workers = photographs, places, workers
+        self.companions = tuple(companions)
         self.train_indices, self.held_out = indices
         self.background = background(recipe.background)
         groups: list[dict[str, Any]] = [{"params": list(decoder.parameters()), "peak": recipe.lr}]
@@ -201,26 +205,28 @@ class Training:
         mask = drawn.detach().requires_grad_()
         values: dict[str, Tensor] = {"total": torch.zeros(len(mask), device=mask.device)}
 
-        def add(found: dict[str, Tensor], weights: Iterable[float]) -> None:
-            weighted = torch.stack([weight * value for weight, value in zip(weights, found.values(), strict=True)]).sum(
-                0
-            )
+        def add(found: Mapping[str, tuple[Tensor, float]], mark: str = "", share: float = 1.0) -> None:
+            """Values by label with their weights; `mark` ends the labels, `share` lessens the weights."""
+            weighted = torch.stack([share * weight * value for value, weight in found.values()]).sum(0)
             if weighted.requires_grad:
                 (weighted.sum() / count).backward()
-            values.update((name, value.detach()) for name, value in found.items())
+            values.update((label + mark, value.detach()) for label, (value, _) in found.items())
             values["total"] += weighted.detach()
 
-        for view in recipe.views:
-            terms = [term for term in recipe.losses if term.spec.value.needs == view]
-            seen = {view: part["reference"].to(mask) if view == "reference" else self.seen(view, part, mask)}
-            views = Views(reading.logits.detach(), reading.targets, mask, **seen)
-            found = {term.label: term.spec.value.function(views, **term.spec.params) for term in terms}
-            add(found, [term.weight for term in terms])
+        for net, mark in self.asked():
+            clean = reading.logits.detach() if net is self.classifier else self.answers(net, part["x"]).detach()
+            for view in recipe.views:
+                seen = self.answers(net, COMPOSITIONS[view](self.scene(part, mask)))
+                views = Views(clean, reading.targets, mask, **{view: seen})
+                add(recipe.losses_of(view, views), mark, self.share)
+        if recipe.imitates:
+            views = Views(reading.logits.detach(), reading.targets, mask, reference=part["reference"].to(mask))
+            add(recipe.losses_of("reference", views))
         for term in recipe.regularisers:
-            add({term.label: term.spec.value(mask, **term.spec.params)}, [term.weight])
+            add({term.label: (term.spec.value(mask, **term.spec.params), term.weight)})
         if self.adversary:
             verdict = self.adversary.verdict(COMPOSITIONS["masked"](self.scene(part, mask)))
-            add({"adversarial": verdict}, [recipe.adversarial])
+            add({"adversarial": (verdict, recipe.adversarial)})
         ends, gradients = [drawn], [mask.grad]
         if recipe.joint:
             values["classify"] = F.cross_entropy(reading.logits, reading.targets, reduction="none")
@@ -232,11 +238,20 @@ class Training:
     def scene(self, part: Batch, mask: Tensor) -> Scene:
         return Scene(part["x"], mask, part["background"], part["share"], self.classifier.mean)
 
-    def seen(self, view: str, part: Batch, mask: Tensor) -> Tensor:
-        """Logits (B, C) of a view; of a frozen net with its normalisations folded, on a GPU in bfloat16."""
-        look, device = self.classifier.logits if self.recipe.joint else self.classifier.score, self.classifier.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            return look(COMPOSITIONS[view](self.scene(part, mask))).float()
+    def asked(self) -> list[tuple[Classifier, str]]:
+        """The networks that answer the losses, with what marks their columns of the log."""
+        return [(self.classifier, ""), *((net, f" ({net.name})") for net in self.companions)]
+
+    @property
+    def share(self) -> float:
+        """Of each network that is asked in an objective."""
+        return 1 / (1 + len(self.companions))
+
+    def answers(self, net: Classifier, images: Tensor) -> Tensor:
+        """Logits (B, C) of images; of a frozen net with its normalisations folded, on a GPU in bfloat16."""
+        trained = self.recipe.joint and net is self.classifier
+        with torch.autocast(net.device.type, torch.bfloat16, enabled=net.device.type == "cuda"):
+            return (net.logits if trained else net.score)(shown_to(net, images)).float()
 
     def reading(self, part: Batch, graph: bool = False) -> Reading:
         """What the classifier says of the images: as cached, or asked for now."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.core.registry import Registry
 from methods._common import of_targets, others
+from methods.decoder.reading import log_odds
 
 View = Literal["masked", "complement", "inserted", "deleted", "softly_inserted", "softly_deleted", "reference"]
 
@@ -125,6 +126,17 @@ def gain(views: Views) -> Tensor:
     """−max(0, p_c(masked) − p_c(x)) / (1 − p_c(x)), in [-1, 0]; nothing is learned where confidence falls."""
     change = log_not_p(views["masked"], views.targets) - log_not_p(views.clean, views.targets)
     return torch.expm1(change.clamp_max(0))
+
+
+@loss("keep-odds", needs="masked", paper="the hinge of the log-odds, smoothed; of this project")
+def keep_odds(views: Views, *, temperature: float = 1.0) -> Tensor:
+    """τ · softplus((z(x) − z(masked)) / τ), z = log p_c / (1 − p_c).
+
+    `drop` and `gain` each leave the images without a gradient that are on the other side of their hinge; this one
+    learns from all of them, and from those most that lose confidence.
+    """
+    lost = log_odds(views.clean, views.targets) - log_odds(views["masked"], views.targets)
+    return temperature * F.softplus(lost / temperature)
 
 
 @loss("destroy", needs="complement", paper=DABKOWSKI)

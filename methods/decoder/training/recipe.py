@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from torch import Tensor
+
 from bench.core.errors import UsageError
 from methods.decoder.training.backgrounds import background
-from methods.decoder.training.losses import LOSSES, Loss, View
+from methods.decoder.training.losses import LOSSES, Loss, View, Views
 from methods.decoder.training.regularisers import REGULARISERS
 from methods.decoder.training.terms import Term, parse_terms
 
@@ -39,6 +41,8 @@ class Recipe:
     """Highest learning rate of the classifier, with `joint`."""
     adversarial: float = 0.0
     """Weight of the discriminator's verdict on masked images."""
+    companions: tuple[str, ...] = ()
+    """`NAME@DIGEST` of the further networks that the losses ask as well; none of them may judge the maps."""
     init: str = ""
     """sha256 of the checkpoint that the decoder started from."""
 
@@ -50,6 +54,8 @@ class Recipe:
             raise UsageError("--loss is empty; a decoder needs something to be trained for, as --loss ce")
         if self.joint and self.target != "true":
             raise UsageError("--joint learns to classify from labels; add --target true")
+        if len(set(self.companions)) < len(self.companions):
+            raise UsageError("a companion is named twice; name each network once")
         if self.imitates and (self.augment or self.joint):
             raise UsageError(
                 "stored maps need images and a classifier that stay; distil goes with neither --augment nor --joint"
@@ -66,19 +72,31 @@ class Recipe:
 
     @property
     def views(self) -> list[View]:
-        """What the losses need, each once."""
-        return list(dict.fromkeys(term.spec.value.needs for term in self.losses))
+        """What networks are asked about, each once."""
+        return list(dict.fromkeys(term.spec.value.needs for term in self.losses if not imitation(term)))
 
     @property
     def imitates(self) -> bool:
         """Whether stored maps are needed."""
-        return "reference" in self.views
+        return any(map(imitation, self.losses))
+
+    def losses_of(self, view: View, views: Views) -> dict[str, tuple[Tensor, float]]:
+        """The losses (B,) that need a view, each with its weight, by label."""
+        terms = (term for term in self.losses if term.spec.value.needs == view)
+        return {term.label: (term.spec.value.function(views, **term.spec.params), term.weight) for term in terms}
 
     @property
     def names(self) -> list[str]:
         """Columns of the log, one per part of the objective."""
         terms = [term.label for term in (*self.losses, *self.regularisers)]
-        return [*terms, *(["classify"] if self.joint else []), *(["adversarial"] if self.adversarial else [])]
+        asked = [term.label for term in self.losses if not imitation(term)]
+        theirs = [f"{label} ({name.partition('@')[0]})" for name in self.companions for label in asked]
+        return [*terms, *theirs, *(["classify"] if self.joint else []), *(["adversarial"] if self.adversarial else [])]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def imitation(term: Term[Loss]) -> bool:
+    """Whether a loss compares with a stored map, so that no network is asked."""
+    return term.spec.value.needs == "reference"

@@ -49,7 +49,7 @@ class Trial:
 
 
 LOSSES = (
-    *(Trial("losses", loss, f"{loss}=1") for loss in ("mimic", "max", "ce", "kl", "drop", "gain")),
+    *(Trial("losses", loss, f"{loss}=1") for loss in ("mimic", "max", "ce", "kl", "drop", "gain", "keep-odds")),
     *(Trial("losses", loss, f"{loss}=1") for loss in ("destroy", "destroy-entropy", "insertion", "deletion")),
     *(Trial("losses", loss, f"{loss}=1") for loss in ("soft-insertion", "soft-deletion")),
     Trial("losses", "adversarial", "ce=1", options=("--adversarial", "0.1")),
