@@ -98,7 +98,7 @@ def opti_cam(
     maps (NaN).
 
     Known failure: it maximises what AD, AG and AI measure, on the network that they ask: these values are no
-    evidence for it. Ask a judge (`--judge`), boxes, or Insertion and Deletion as well.
+    evidence for it. Ask a judge (`--judges`), boxes, or Insertion and Deletion as well.
     """
     check_targets(classifier, targets)
     mask_of, loss_of, every = NORMALISATIONS[normalisation], LOSSES[objective], max(1, steps // 10)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 
 import torch
 
+from bench.core.maps import equal_area
 from bench.core.metric import Case, Scores, metric
 from bench.core.protocols import Protocol
 
+AREA = 0.3
 CHATTOPADHYAY = "Chattopadhyay et al. 2018 (Grad-CAM++), arXiv 1710.11063"
 ZHANG = "Zhang et al. 2024 (Opti-CAM), arXiv 2301.07002"
 
@@ -18,6 +21,11 @@ def masked_image(case: Case) -> Iterator[torch.Tensor]:
     """x · m + b · (1 − m): the map itself is the soft mask, on [0, 1] pixels; b is the protocol's masked-out fill."""
     mask = case.map.clamp(0, 1)
     yield (case.image * mask + case.filled(case.protocol.masked_out) * (1 - mask))[None]
+
+
+def equally_wide(case: Case) -> Iterator[torch.Tensor]:
+    """The masked image of the map brought to a mean of 0.3 (`bench.core.maps.equal_area`)."""
+    yield from masked_image(dataclasses.replace(case, map=equal_area(case.map[None], AREA)[0]))
 
 
 def one_image(protocol: Protocol) -> int:
@@ -49,7 +57,7 @@ def average_gain(scores: Scores) -> float:
     """max(0, o − p) / (1 − p), in [0, 1]; 0 when p = 1, where nothing can be gained.
 
     Known failure: methods that maximise the masked image's probability (Opti-CAM) win it by construction, also with
-    a texture that only this network sees; `--judge` asks another one.
+    a texture that only this network sees; `--judges` asks another one.
     """
     log_p, log_o = log_probabilities(scores)
     room = -math.expm1(log_p)
@@ -65,3 +73,27 @@ def average_increase(scores: Scores) -> float:
     """
     log_p, log_o = log_probabilities(scores)
     return float(log_o > log_p)
+
+
+@metric("AD@30", kind="score", better="lower", title="Average Drop at equal area", paper=CHATTOPADHYAY,
+        derive=equally_wide, n_derived=one_image, bounds=(0, 1))  # fmt: skip
+def average_drop_at_equal_area(scores: Scores) -> float:
+    """AD of the map brought to a mean of 0.3 by a power of its values: it measures where the map points, and no
+    monotone transform of the map changes it. Under a protocol with an area it still takes 0.3."""
+    return average_drop(scores)
+
+
+@metric("AG@30", kind="score", better="higher", title="Average Gain at equal area", paper=ZHANG,
+        derive=equally_wide, n_derived=one_image, bounds=(0, 1))  # fmt: skip
+def average_gain_at_equal_area(scores: Scores) -> float:
+    """AG of the map brought to a mean of 0.3 by a power of its values: it measures where the map points, and no
+    monotone transform of the map changes it. Under a protocol with an area it still takes 0.3."""
+    return average_gain(scores)
+
+
+@metric("AI@30", kind="score", better="higher", title="Average Increase at equal area", paper=CHATTOPADHYAY,
+        derive=equally_wide, n_derived=one_image, rate=True)  # fmt: skip
+def average_increase_at_equal_area(scores: Scores) -> float:
+    """AI of the map brought to a mean of 0.3 by a power of its values: it measures where the map points, and no
+    monotone transform of the map changes it. Under a protocol with an area it still takes 0.3."""
+    return average_increase(scores)

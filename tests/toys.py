@@ -192,9 +192,11 @@ def toy_classifier(
     layer: str | None = None,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    input_size: int = SIZE,
 ) -> Classifier:
     """A classifier of 7 classes on 32 × 32 images."""
     return Classifier(
-        TOYS[kind](seed=seed), name=f"toy-{kind}", layer=layer or LAYERS[kind], input_size=SIZE, mean=MEAN, std=STD,
-        classes=[f"class {i}" for i in range(CLASSES)], origin=f"toy:{seed}", device=device, dtype=dtype,
+        TOYS[kind](seed=seed), name=f"toy-{kind}", layer=layer or LAYERS[kind], input_size=input_size,
+        mean=MEAN, std=STD, classes=[f"class {i}" for i in range(CLASSES)],
+        origin=f"toy:{seed}", device=device, dtype=dtype,
     )  # fmt: skip

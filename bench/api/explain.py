@@ -127,7 +127,7 @@ def explained_chunk(context: ScoringContext, source: Source, items: Sequence[Ite
     log_p = Scorer(net.exact, context.batch).score([item.image[None] for item in items])
     targets = choose_targets(log_p, items, context.protocol.target)
     raw = source.maps(net, items, targets.to(net.device), context.run_seed)
-    maps, _ = normalise(raw, net.input_size, context.order(source))
+    maps, _ = normalise(raw, net.input_size, context.order(source), context.protocol.area)
     return [
         Explanation(source.label, item.id, array(item.image.permute(1, 2, 0)), array(saliency), array(own), int(target),
                     net.classes[int(target)], float(row[target].exp()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from bench.core.metric import METRICS, Metric
 from bench.core.paths import user_path
 from bench.plugins import register
 from bench.run.store import Store
+from bench.scoring.judge import PANEL
 
 ROWS = "rows.parquet"
-TABLES = ("leaderboard.csv", "leaderboard.md", "leaderboard.tex", "leaderboard.txt", "differences.csv", "images.csv",
-          "timing.csv", "run.json")  # fmt: skip
+TABLES = ("leaderboard.csv", "leaderboard.md", "leaderboard.tex", "leaderboard.txt", "differences.csv", "transfer.csv",
+          "images.csv", "timing.csv", "run.json")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +139,22 @@ def load_results(folder: str | Path) -> Results:
     frame = pd.read_csv(io.BytesIO(files["leaderboard.csv"])).set_index("method")
     place = next((home for home in (out, out.parent.parent) if (home / "scores").is_dir()), out)
     stored = Store(place).rows("scores").rename_axis("key").reset_index()
-    metrics = [name.removesuffix("_n") for name in frame if name.endswith("_n")]
+    counts = [name for name in frame if name.endswith("_n") and not name.endswith("_agreed_n")]
+    metrics = [name.removesuffix("_n") for name in counts]
+    add_panels(metrics, stored)
     names = {name: column for name in metrics if (column := stored_column(name, stored))}
     return Results(files, rows_of_table(out, frame, stored, names), names)
+
+
+def add_panels(metrics: Sequence[str], stored: pd.DataFrame) -> None:
+    """Give the stored rows the columns of a panel, means over its judges' columns, as tables have them."""
+    for name in metrics:
+        base, _, judge = name.partition(" (")
+        if judge == f"{PANEL})":
+            judged = [one for one in metrics if one.startswith(f"{base} (") and one != name]
+            parts = [column for one in judged if (column := stored_column(one, stored))]
+            if len(parts) == len(judged):
+                stored[name] = stored[parts].mean(axis=1, skipna=False)
 
 
 def stored_column(name: str, stored: pd.DataFrame) -> str | None:

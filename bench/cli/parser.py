@@ -52,8 +52,10 @@ def build_parser(explaining: bool = False) -> argparse.ArgumentParser:
             type=path, metavar="FILE")  # fmt: skip
     setting(group, "--output", f"what the network's numbers are: {', '.join(OUTPUTS)} (default: logits)",
             metavar="MEANING")  # fmt: skip
-    setting(group, "--judge", "network that scores the same derived images too, in columns of its own", metavar="MODEL")
-    setting(group, "--judged", "metrics that the judge scores")
+    setting(group, "--judges", "networks that score the same derived images too, in columns of their own and of their "
+            "panel, or none (default: the embedded networks beside an embedded one)",
+            metavar="MODEL[,MODEL…]")  # fmt: skip
+    setting(group, "--judged", "metrics that the judges score (default: AD,AG,AI)")
     group = parser.add_argument_group("rows and columns")
     setting(group, "--methods", "names or specs such as 'grad-cam,opti-cam(steps=100)'; all; all,library")
     setting(group, "--no-controls", "leave out the sanity controls", action="store_false", dest="controls")

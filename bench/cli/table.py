@@ -15,12 +15,13 @@ from bench.run.build_request import build_request, split_weights
 from bench.run.config import RunConfig
 from bench.run.folders import folder
 from bench.run.request import Request
+from bench.run.select_judges import NOBODY
 
 
 def table_request(name: str, config: RunConfig, command: str) -> tuple[PaperTable, TableSelection]:
     """The table and what the configuration asks of it. Raises UsageError for what the table itself decides."""
     table = load_table(name)
-    for flag in ("protocol", "target", "layer", "judge"):
+    for flag in ("protocol", "target", "layer", "judges"):
         if getattr(config, flag):
             raise UsageError(f"--table {table.name} fixes what --{flag} would change; run it without --table instead")
     if config.maps:
@@ -34,7 +35,8 @@ def table_request(name: str, config: RunConfig, command: str) -> tuple[PaperTabl
     def request(classifier: str, specs: Sequence[str], metrics: Sequence[str]) -> Request:
         own = dataclasses.replace(
             config, model=classifier, methods=",".join(specs) or "all", metrics=",".join(metrics) or "T",
-            protocol=table.protocol, data=data, controls=False, out=out / folder(classifier, data, table.protocol),
+            protocol=table.protocol, data=data, controls=False, judges=NOBODY,
+            out=out / folder(classifier, data, table.protocol),
             weights=tuple(text for text in config.weights if split_weights(text)[0] in ("", classifier)),
         )  # fmt: skip
         return build_request(own, command)

@@ -51,6 +51,11 @@ def nothing_learned(classifier: Any, **parameters: Any) -> Learned | None:
     return None
 
 
+def nobody(classifier: Any, **parameters: Any) -> tuple[str, ...]:
+    """No network but the explained one."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Explainer:
     """A function that computes saliency maps, and the facts about it that the harness and `--list` need.
@@ -83,6 +88,9 @@ class Explainer:
     """Draws the same map for every image of a size, so that object boxes alone judge it; called with no classifier."""
     learned: Callable[..., Learned | None] = nothing_learned
     """(classifier, **parameters) to what the explainer's own weights were trained on; None for one without weights."""
+    helpers: Callable[..., tuple[str, ...]] = nobody
+    """(classifier, **parameters) to the sha256 of the weights of further networks that help to make the map, at once or
+    in training. They are part of every stored row's key, and none of them judges the map."""
     library_variant: bool = False
     """A library's version of a method that stands natively in the table; only run when named."""
     uses_layer: bool = True
@@ -135,6 +143,7 @@ def explainer(
     padded: bool = True,
     blind: bool = False,
     learned: Callable[..., Learned | None] = nothing_learned,
+    helpers: Callable[..., tuple[str, ...]] = nobody,
     library_variant: bool = False,
     uses_layer: bool = True,
     version: int | Callable[..., int] = 1,
@@ -148,8 +157,8 @@ def explainer(
 
     def register(function: F) -> F:
         entry = Explainer(
-            function, paper, library, passes, skip, order, quick, control, padded, blind, learned, library_variant,
-            uses_layer, version, source_of(function),
+            function, paper, library, passes, skip, order, quick, control, padded, blind, learned, helpers,
+            library_variant, uses_layer, version, source_of(function),
         )  # fmt: skip
         EXPLAINERS.add(name, entry, signature_of=function)
         return function

@@ -162,6 +162,8 @@ class Metric:
     """Annotation without which an image has no value; such metrics return NaN for an image that lacks it."""
     judge: str = ""
     """Key of the judge that scores the derived images instead of the explained network; "" for none."""
+    ranks: bool = True
+    """Whether rows are ranked by it; a judge of a panel leaves that to the panel."""
     version: int = 1
     source: str = ""
     """Digest of the code of a plug-in; "" for our own, which has versions."""
@@ -198,6 +200,15 @@ class ScoreMetric(Metric):
     """Number of derived images per image, for the estimate before a run."""
     whole_fill: WholeFill | None = None
     """The fill of the whole image whose score is needed too. It is asked once for all sources."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanelMetric(Metric):
+    """The mean over the columns of several judges; made of stored columns, never stored itself."""
+
+    kind = "panel"
+    parts: tuple[str, ...] = ()
+    """Names of the judges' columns."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,8 @@ TARGETS = ("true", *RANKED, "least")
 STEPS = within(1, 4096**2)
 """Pixels of the largest input. A step changes one pixel at least, so a network's own input sets the limit later."""
 
+AREA = within(0, 0.99)
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -55,6 +57,9 @@ class Protocol:
     ties: Ties = "seeded"
     """Order of tied pixels in insertion and deletion: `seeded` shuffles them, alike for every explainer; `argsort` is
     that of NumPy's unstable sort, flipped, as in the released code of RISE and Opti-CAM. It may depend on NumPy."""
+    area: float = 0.0
+    """Mean to which every normalised map is brought, by a power of its values, so that AD, AG and AI measure where a
+    map points and not how much it shows; 0 leaves maps as they are."""
     max_passes: int = 0
     """Cap on an explainer's passes per image; 0 for none."""
     note: str = ""
@@ -65,13 +70,14 @@ class Protocol:
         if self.target not in TARGETS and not self.target.isdecimal():
             raise UsageError(f"target must be {', '.join(TARGETS)} or a class index, not {self.target!r}")
         STEPS.check("protocol field steps", self.steps)
+        AREA.check("protocol field area", self.area)
         at_least(0).check("protocol field max_passes", self.max_passes)
 
     def with_fields(self, **changes: str) -> Protocol:
         """A protocol with some fields changed, renamed so that nobody takes it for the original."""
         kinds = {"pixels": Pixels, "own_size": OwnSize, "target": str, "masked_out": Fill, "insertion_start": Fill,
                  "deletion_end": Fill, "steps": int, "maps": Maps, "boxes": Boxes, "axes": Axes, "ties": Ties,
-                 "max_passes": int}  # fmt: skip
+                 "max_passes": int, "area": float}  # fmt: skip
         values = {}
         for field, text in changes.items():
             if field not in kinds:
@@ -94,7 +100,7 @@ class Protocol:
         return ",".join(f"{k}={fields[k]}" for k in sorted(fields) if k not in left_out)
 
 
-LATER = {"ties": "seeded"}
+LATER: dict[str, object] = {"ties": "seeded", "area": 0.0}
 """Fields that came when rows were stored already, and their defaults, at which keys stay what they were."""
 
 PROTOCOLS: Registry[Protocol] = Registry("protocol")

@@ -71,7 +71,7 @@ class Evidence:
         found: dict[str, Map] = {}
         for order in dict.fromkeys(self.orders[method] for method in raw):
             alike = [method for method in raw if self.orders[method] == order]
-            maps, _ = normalise([raw[method] for method in alike], self.size, order)
+            maps, _ = normalise([raw[method] for method in alike], self.size, order, self.board.protocol.area)
             found |= dict(zip(alike, maps.numpy(), strict=True))
         return {method: found[method] for method in raw}
 

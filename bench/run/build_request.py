@@ -22,15 +22,16 @@ from bench.core.net.precision import Precision
 from bench.core.protocols import Protocol, protocol
 from bench.core.ranges import within
 from bench.core.spec import split_list
-from bench.data.labels import match_labels, same_classes
+from bench.data.labels import match_labels
 from bench.run.batch_size import find_batch
 from bench.run.config import DEFAULT_MODEL, RunConfig
 from bench.run.folders import default_out
 from bench.run.request import Request
+from bench.run.select_judges import load_judges, named_judges
 from bench.run.select_sources import choose_sources, in_every_way
 from bench.run.shown import View
 from bench.run.targets import SEVERAL_CLASSES, targets_of, unknown_class
-from bench.scoring.judge import Judge
+from bench.scoring.judge import judged
 from bench.scoring.sources import Source, Target
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 CROP_ROUNDING = 0.005
 """Recipes round the resized side to pixels: 299 of 342 is meant as 224 of 256."""
 DEFAULT_METRICS = "AD,AG,AI,I,D,T"
+DEFAULT_JUDGED = "AD,AG,AI"
 WITH_BOXES = "AD,AG,AI,I,D,EP,F1,LE,T"
 
 
@@ -73,16 +75,11 @@ def build_request(config: RunConfig, command: str = "", given: Given | None = No
     classifier = classifier.at(Precision(getattr(torch, config.dtype), config.channels_last, config.compile))
     default = dataset.metrics or (WITH_BOXES if dataset.has("boxes") else DEFAULT_METRICS)
     metrics, timing = resolve_metrics(default if config.metrics is None else config.metrics, dataset)
-    judge = load_judge(config, classifier)
-    if judge:
-        judged = resolve_metrics(config.judged, dataset)[0]
-        if not judged:
-            raise UsageError(
-                f"--judged {config.judged} names no metric that a judge can score; write AD, AG, AI, I or D"
-            )
-        metrics += tuple(judge.metric(metric) for metric in judged)
+    judges = load_judges(config, classifier, weights_of) if config.judges or not dataset.compose else ()
+    columns, panel = judged(judged_metrics(config, metrics, dataset) if judges else (), judges)
+    metrics += tuple(columns)
     view = View(config.full, config.json, config.sort)
-    view.check(metrics)
+    view.check((*metrics, *panel))
     layers, targets = several(config.layer), targets_of(config.target, dataset, classifier)
     chosen = resolve_protocol(config, dataset, targets, classifier)
     check_labels(dataset, classifier, chosen.name, {chosen.target, *(target.choice for target in targets)})
@@ -93,7 +90,8 @@ def build_request(config: RunConfig, command: str = "", given: Given | None = No
         classifier=classifier, dataset=dataset, protocol=chosen, metrics=metrics,
         sources=in_every_way(all_sources(config, chosen, given.sources), layers, targets if len(targets) > 1 else ()),
         out=config.out or default_out(classifier, dataset, chosen, layers), limit=config.limit, skip=config.skip,
-        judge=judge, seed=config.seed, batch=batch_size(config, classifier, len(dataset.samples)), timing=timing,
+        judges=judges, panel=tuple(panel), seed=config.seed,
+        batch=batch_size(config, classifier, len(dataset.samples)), timing=timing,
         force=config.force, compute=not config.stored, command=command, config=config.as_mapping(),
         remarks=tuple(remarks), progress=progress, report=config.report, view=view,
         figure_images=figure_images(config, dataset),
@@ -113,7 +111,8 @@ def figure_images(config: RunConfig, dataset: Dataset) -> tuple[str, ...]:
 def named_classifier(config: RunConfig) -> Classifier:
     """The classifier that the configuration names; of one that is in no list it is printed what was understood."""
     model = config.model or DEFAULT_MODEL
-    own = [text for text in config.weights if model == config.judge or split_weights(text)[0] != config.judge]
+    others = {name for name in named_judges(config) if name != model}
+    own = [text for text in config.weights if split_weights(text)[0] not in others]
     classifier = load_classifier(
         model, layer=first_layer(config.layer), weights=weights_for(model, own), device=check_device(config.device),
         facts=stated_facts(config),
@@ -222,18 +221,21 @@ def weights_for(model: str, given: Sequence[str]) -> Path | None:
     return chosen
 
 
-def load_judge(config: RunConfig, classifier: Classifier) -> Judge | None:
-    """The network of --judge, with weights that --weights gives to its name alone."""
-    if config.judge is None:
-        return None
-    own = [text for text in config.weights if split_weights(text)[0] == config.judge]
-    net = load_classifier(config.judge, weights=weights_for(config.judge, own), device=classifier.device)
-    if not same_classes(net, classifier):
-        raise UsageError(
-            f"judge {net.name} names its classes otherwise than {classifier.name}, {net.classes[0]} first and not "
-            f"{classifier.classes[0]}; name another with --judge"
-        )
-    return Judge(net, classifier)
+def weights_of(config: RunConfig, name: str) -> Path | None:
+    """The file that --weights gives to a judge by its name alone."""
+    return weights_for(name, [text for text in config.weights if split_weights(text)[0] == name])
+
+
+def judged_metrics(config: RunConfig, metrics: Sequence[Metric], dataset: Dataset) -> tuple[Metric, ...]:
+    """The metrics that the judges score: those of --judged, or AD, AG and AI, of which nobody's judges take those that
+    the run has."""
+    if config.judged is None:
+        asked = resolve_metrics(DEFAULT_JUDGED, dataset)[0]
+        return asked if config.judges else tuple(metric for metric in asked if metric in metrics)
+    asked = resolve_metrics(config.judged, dataset)[0]
+    if not asked:
+        raise UsageError(f"--judged {config.judged} names no metric that a judge can score; write AD, AG, AI, I or D")
+    return asked
 
 
 def preparation(classifier: Classifier, chosen: Protocol) -> list[str]:

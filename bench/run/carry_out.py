@@ -17,11 +17,12 @@ from tqdm import tqdm
 from bench.core.errors import FOREIGN_ERRORS, Skip, UsageError, foreign
 from bench.core.errors import reason as why_of
 from bench.core.files import write_json
+from bench.core.metric import Metric, ReExplainMetric
 from bench.core.progress import progress
 from bench.run.engine.local import LocalEngine
-from bench.run.engine.unit import Engine, Outcome, Unit, UnitResult
+from bench.run.engine.unit import Engine, Outcome, StoredMap, Unit, UnitResult
 from bench.run.engine.worker import Worker
-from bench.run.estimate import estimate
+from bench.run.estimate import Work, estimate
 from bench.run.images import Images
 from bench.run.precision_budget import Budget, error_budget, stated
 from bench.run.provenance import provenance, run_facts
@@ -130,6 +131,7 @@ def applicable(source: Source, request: Request, images: Images) -> Outcome:
             return Outcome("skipped", reason)
         cost = source.cost(request.classifier).total
         source.learned(request.classifier)
+        source.helpers(request.classifier)
         source.key(images.ids[0])
     except UsageError:
         raise
@@ -165,12 +167,14 @@ class RunProgress:
         if not request.force:
             self.log_probabilities.update(self.store.rows("clean").get("log_probabilities", {}))
         stored = self.store.rows("scores").iloc[: 0 if request.force else None]
-        tags = {metric.tag for metric in request.metrics}
-        gaps = {s.label: missing(stored, self.images.score_keys(s), tags) for s in sources}
+        gaps = {
+            s.label: missing(stored, self.images.score_keys(s), {metric.tag for metric in request.asked_of(s)})
+            for s in sources
+        }
+        units = list(self.units(sources, gaps, stored))
         if request.progress:
-            text = estimate(request, sources, {label: len(keys) for label, keys in gaps.items()})
+            text = estimate(request, sources, work_of(units, gaps))
             print(text, flush=True, file=sys.stderr if request.view.json else None)
-        units = list(self.units(sources, gaps))
         if not units:
             return
         with (
@@ -189,17 +193,22 @@ class RunProgress:
                     self.end(unit, answer)
                 bar.update(len(gaps[unit.source].keys() & set(unit.keys)))
 
-    def units(self, sources: Sequence[Source], gaps: Mapping[str, Mapping[str, set[str]]]) -> Iterator[Unit]:
+    def units(
+        self, sources: Sequence[Source], gaps: Mapping[str, Mapping[str, set[str]]], stored: pd.DataFrame
+    ) -> Iterator[Unit]:
         """Chunk by chunk, every source of which a row lacks a metric: `gaps` has the lacking metrics' tags, by source
         and key. Each unit has the whole chunk, and every metric that one of its rows lacks."""
+        known_maps = maps_in(stored)
         for chunk in self.images.chunks():
             place, clean = int(chunk.index[0]), self.known(chunk)
             for source in sources:
                 keys = self.images.score_keys(source, chunk)
                 lacking = set().union(*(gaps[source.label].get(key, ()) for key in keys))
                 if lacking:
-                    metrics = tuple(metric.tag for metric in self.request.metrics if metric.tag in lacking)
-                    yield Unit(source.label, place, chunk, tuple(keys), metrics, clean)
+                    metrics = [metric for metric in self.request.metrics if metric.tag in lacking]
+                    maps = reusable(keys, known_maps, metrics)
+                    tags = tuple(metric.tag for metric in metrics)
+                    yield Unit(source.label, place, chunk, tuple(keys), tags, clean, maps)
 
     def known(self, chunk: pd.DataFrame) -> tuple[np.ndarray, ...] | None:
         """The images' log-probabilities, if none is lacking."""
@@ -238,7 +247,7 @@ class RunProgress:
         by_key = {key_of[row["image"]]: {"key": key_of[row["image"]], **row} for row in answer.rows}
         new = [key for key, row in by_key.items() if key in gaps and row["image"] not in self.images.gone]
         if new:
-            maps = {key: answer.maps[by_key[key]["image"]] for key in new}
+            maps = {key: answer.maps[by_key[key]["image"]] for key in new} if answer.maps else None
             self.store.add("scores", [by_key[key] for key in new], maps)
         names = {metric.tag: metric.name for metric in self.request.metrics}
         for tag, why in answer.failures.items():
@@ -252,6 +261,33 @@ class RunProgress:
             log.debug("%s failed\n%s", unit.source, answer.traceback)
             tqdm.write(f"{unit.source}: {answer.outcome.status}: {answer.outcome.reason}")
             self.outcomes[unit.source], self.ended[unit.source] = answer.outcome, unit.chunk
+
+
+def work_of(units: Sequence[Unit], gaps: Mapping[str, Mapping[str, set[str]]]) -> dict[tuple[str, bool], Work]:
+    """Images and metrics still to do, by source and whether their maps are stored."""
+    found: dict[tuple[str, bool], Work] = {}
+    for unit in units:
+        kind = unit.source, bool(unit.maps)
+        before = found.get(kind, Work(0, frozenset()))
+        images = len(gaps[unit.source].keys() & set(unit.keys))
+        found[kind] = Work(before.images + images, before.metrics | set(unit.metrics))
+    return found
+
+
+def maps_in(stored: pd.DataFrame) -> dict[str, StoredMap]:
+    """Where raw maps lie that can be scored again, by the key of their rows."""
+    if "maps_file" not in stored or "map_peak" not in stored:
+        return {}
+    rows = stored[stored.maps_file.notna() & stored.map_peak.notna()]
+    return {key: StoredMap(*where) for key, *where in zip(rows.index, rows.maps_file, rows.map_peak, strict=True)}
+
+
+def reusable(keys: Sequence[str], known: Mapping[str, StoredMap], metrics: Sequence[Metric]) -> tuple[StoredMap, ...]:
+    """The stored maps of a chunk, where none is lacking and no metric explains again by itself."""
+    if any(isinstance(metric, ReExplainMetric) for metric in metrics):
+        return ()
+    found = tuple(known[key] for key in keys if key in known)
+    return found if len(found) == len(keys) else ()
 
 
 def remaining(chunk: pd.DataFrame, gone: Mapping[str, str]) -> pd.DataFrame:

@@ -48,8 +48,10 @@ class RunConfig:
     input_size: int | None = None
     classes: Path | None = None
     output: OutputName | None = None
-    judge: str | None = None
-    judged: str = "AD,AG,AI"
+    judges: str | None = None
+    """None for the embedded networks beside an embedded one, `none` for nobody."""
+    judged: str | None = None
+    """None for AD, AG and AI, as far as the run has them where nobody named the judges."""
     layer: str | None = None
     methods: str = "all"
     controls: bool = True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -13,30 +14,41 @@ from bench.run.request import Request
 from bench.scoring.sources import Source
 
 
-def estimate(request: Request, sources: Sequence[Source], images: Mapping[str, int]) -> str:
+class Work(NamedTuple):
+    """What is still to do of a source."""
+
+    images: int
+    metrics: frozenset[str]
+    """Their tags."""
+
+
+def estimate(request: Request, sources: Sequence[Source], work: Mapping[tuple[str, bool], Work]) -> str:
     """Passes still to make per source, and their time at the speed of a short trial.
 
-    A backward pass counts as two forwards; `images` gives the images still to do by source label.
+    A backward pass counts as two forwards; `work` is what is still to do by source label and whether its maps are
+    stored, so that nothing is explained.
     """
-    scoring = scoring_passes(request)
-    costs = {source.label: source.cost(request.classifier) for source in sources if images[source.label]}
-    if not costs:
+    costs = {source.label: source.cost(request.classifier) for source in sources}
+    if not work:
         return "everything asked for is stored already"
-    width = max(map(len, costs))
-    lines = [f"  {label:<{width}}  {images[label]:>6} images × ({cost} to explain + {scoring}F to score)"
-             for label, cost in costs.items()]  # fmt: skip
-    total = sum(images[label] * (cost.total + scoring) for label, cost in costs.items())
+    width = max(len(label) for label, _ in work)
+    lines, total = [], 0.0
+    for (label, stored), (images, metrics) in work.items():
+        scoring = scoring_passes(request, metrics)
+        explaining = "stored maps" if stored else f"{costs[label]} to explain"
+        lines.append(f"  {label:<{width}}  {images:>6} images × ({explaining} + {scoring}F to score)")
+        total += images * (scoring + (0 if stored else costs[label].total))
     return "\n".join(
         ["to compute:", *lines, f"  ≈{total:,.0f} forward passes, about {duration(total * speed(request))}"]
     )
 
 
-def scoring_passes(request: Request) -> int:
-    """Forward passes per image and source for the metrics; those that derive the same images share their passes."""
+def scoring_passes(request: Request, tags: Collection[str] | None = None) -> int:
+    """Forward passes per image and source for the metrics, all of them or those of the tags; those that derive the same
+    images share their passes."""
+    asked = [metric for metric in request.metrics if tags is None or metric.tag in tags]
     return sum(
-        {
-            (m.derive, m.judge): m.n_derived(request.protocol) for m in request.metrics if isinstance(m, ScoreMetric)
-        }.values()
+        {(m.derive, m.judge): m.n_derived(request.protocol) for m in asked if isinstance(m, ScoreMetric)}.values()
     )
 
 

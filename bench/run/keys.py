@@ -64,7 +64,8 @@ class ContentKeys:
         if source.label not in self._rows:
             learned = source.learned(self.request.classifier)
             layer, protocol = layer_of(source, self.request.classifier), self.request.context.rules(source)
-            self._rows[source.label] = [layer, protocol.key, *([learned.digest] if learned else [])]
+            helpers = source.helpers(self.request.classifier)
+            self._rows[source.label] = [layer, protocol.key, *([learned.digest] if learned else []), *helpers]
         return self._rows[source.label]
 
     def clean_keys(self, table: pd.DataFrame) -> list[str]:

@@ -22,6 +22,7 @@ from bench.run.config import DEFAULT_MODEL, RunConfig
 from bench.run.evidence import evidence_of
 from bench.run.folders import folder
 from bench.run.provenance import target_layers
+from bench.run.select_judges import NOBODY
 from bench.run.timing import stored_timings
 from bench.scoring.sources import ExplainerSource, Source, layer_of
 
@@ -52,7 +53,8 @@ def explain_photographs(
     first, *others = (sample.id for sample in dataset.samples)
     more = [f"and_{len(others)}_more"] if others else []
     out = config.out or Path("results") / "explain" / folder(config.model or DEFAULT_MODEL, first, *more)
-    request = build_request(dataclasses.replace(config, out=out), command, Given(dataset=dataset), progress)
+    asked = dataclasses.replace(config, out=out, judges=config.judges or NOBODY)
+    request = build_request(asked, command, Given(dataset=dataset), progress)
     finished, board = result(dataclasses.replace(request, map_dtype=torch.float32))
     evidence = evidence_of(finished, board)
     explained = Explained(finished, evidence, scores_of(finished, evidence, box), out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,15 @@ def target_layers(request: Request) -> list[str]:
     return list(dict.fromkeys(layer_of(source, net) for source in named)) if every else [net.layer]
 
 
-def judge_facts(judge: Judge | None) -> dict[str, Any]:
-    if judge is None:
+def judge_facts(judges: Sequence[Judge]) -> dict[str, Any]:
+    if not judges:
         return {}
-    net = judge.classifier
-    return {"judge": net.name, "judge weights": net.origin, "judge weights sha256": net.digest}
+    nets = [judge.classifier for judge in judges]
+    return {
+        "judges": ", ".join(net.name for net in nets),
+        "judge weights": ", ".join(net.origin for net in nets),
+        "judge weights sha256": ", ".join(net.digest for net in nets),
+    }
 
 
 def provenance(request: Request, images: Images) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def provenance(request: Request, images: Images) -> dict[str, Any]:
         **({"source sha256": net.source} if net.source else {}),
         "normalisation": net.normalisation,
         "output": net.output.name,
-        **judge_facts(request.judge),
+        **judge_facts(request.judges),
         "data": request.dataset.name,
         **({"data root sha256": root_digest(request.dataset.root)} if request.dataset.root else {}),
         "protocol": request.protocol.name,

@@ -13,6 +13,7 @@ import math
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,8 @@ from bench.core.protocols import protocol
 from bench.core.version import own_version
 from bench.report.figure import save
 from bench.report.figures.leaderboard import draw
+from bench.run.judgements import with_judgements
+from bench.scoring.judge import PANEL, panel_metric
 from bench.tables.accuracy import Accuracy
 from bench.tables.leaderboard import Leaderboard, MethodRow, build_leaderboard
 
@@ -33,17 +36,29 @@ SEES_BOXES = ("box-oracle", "box-context")
 
 
 def metrics_of(table: pd.DataFrame, scores: pd.DataFrame) -> list[Metric]:
-    """The metrics of a table, those of a judge with the key under which the rows have them."""
-    found = []
-    for name in (column.removesuffix("_n") for column in table if column.endswith("_n")):
+    """The metrics of a table; those of a judge with the key under which the rows have them, those of a panel as the
+    mean over the judges in the table."""
+    names = [column.removesuffix("_n") for column in table if column.endswith("_n") and not column.endswith("agreed_n")]
+    found: list[Metric] = []
+    for name in names:
         base, _, judge = name.partition(" (")
         metric = METRICS[base].value
-        if judge:
-            (column,) = (column for column in scores if re.fullmatch(rf"{re.escape(name)} [0-9a-f]+", column))
-            title = f"{metric.title}, judge {judge.removesuffix(')')}"
-            metric = dataclasses.replace(metric, name=name, title=title, judge=column.removeprefix(f"{name} "))
-        found.append(metric)
+        if judge == f"{PANEL})":
+            parts = [one for one in names if one.startswith(f"{base} (") and one != name]
+            found.append(panel_metric(metric, [judged(one, scores, names) for one in parts]))
+        else:
+            found.append(judged(name, scores, names) if judge else metric)
     return found
+
+
+def judged(name: str, scores: pd.DataFrame, names: Sequence[str]) -> Metric:
+    """The metric of a judge's column."""
+    base, _, judge = name.partition(" (")
+    metric = METRICS[base].value
+    (column,) = (column for column in scores if re.fullmatch(rf"{re.escape(name)} [0-9a-f]+", column))
+    title = f"{metric.title}, judge {judge.removesuffix(')')}"
+    ranks = f"{base} ({PANEL})" not in names
+    return dataclasses.replace(metric, name=name, title=title, judge=column.removeprefix(f"{name} "), ranks=ranks)
 
 
 def method_rows(table: pd.DataFrame, timing: pd.DataFrame, device: str) -> list[MethodRow]:
@@ -87,7 +102,7 @@ def remade(folder: Path) -> Leaderboard:
     rows = rows.drop(columns="have").groupby("key").first().assign(have=have).reset_index()
     rows = rows[rows.method.isin(table.method) & rows.image.isin(images.id)]
     metrics = metrics_of(table, rows)
-    rows = rows.rename(columns={metric.column: metric.name for metric in metrics})
+    rows = with_judgements(rows.rename(columns={metric.column: metric.name for metric in metrics}), metrics)
     facts |= {"cambench": own_version(), "top-1": str(Accuracy.of(rows, CLASSES))}
     command = shlex.split(facts["command"])
     name = command[command.index("--protocol") + 1] if "--protocol" in command else "clean"

@@ -11,7 +11,7 @@ import torch
 
 from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset
-from bench.core.metric import Metric
+from bench.core.metric import Metric, PanelMetric
 from bench.core.protocols import Protocol
 from bench.run.shown import View
 from bench.scoring.evaluate import ScoringContext
@@ -32,8 +32,10 @@ class Request:
     limit: int | None = None
     skip: int = 0
     """Images left out, from the first on in the order of the limit."""
-    judge: Judge | None = None
+    judges: tuple[Judge, ...] = ()
     """Who scores the metrics of `metrics` that name a judge."""
+    panel: tuple[PanelMetric, ...] = ()
+    """Columns that are means over judges."""
     seed: int = 0
     batch: int = 20
     timing: bool = True
@@ -57,5 +59,21 @@ class Request:
     """What a reader of the table must know about how the command was understood; printed under it."""
 
     @property
+    def columns(self) -> list[Metric]:
+        """The metrics of the table: those that are computed, each panel before its judges."""
+        own = [metric for metric in self.metrics if not metric.judge]
+        return [*own, *self.panel, *(metric for metric in self.metrics if metric.judge)]
+
+    def asked_of(self, source: Source) -> list[Metric]:
+        """The metrics of a source: a network that helped to make its maps never judges them."""
+        barred = {judge.key for judge in self.barred(source)}
+        return [metric for metric in self.metrics if metric.judge not in barred]
+
+    def barred(self, source: Source) -> list[Judge]:
+        """The judges that helped to make the maps of a source."""
+        helpers = source.helpers(self.classifier) if self.judges else ()
+        return [judge for judge in self.judges if judge.helped(helpers)]
+
+    @property
     def context(self) -> ScoringContext:
-        return ScoringContext(self.classifier, self.protocol, self.seed, self.batch, self.judge, self.map_dtype)
+        return ScoringContext(self.classifier, self.protocol, self.seed, self.batch, self.judges, self.map_dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -94,21 +94,37 @@ class Store:
         return newest(frame)
 
     def maps(self, rows: pd.DataFrame) -> dict[str, torch.Tensor]:
-        """The stored raw maps (float16, scaled to a largest magnitude of 1) of the given rows, by key, as far as the
-        folder still has them: published results keep scores only. A damaged file is named and set aside."""
-        found: dict[str, torch.Tensor] = {}
-        for name in rows.maps_file.dropna().unique() if "maps_file" in rows else ():
-            if not (file := self.folder / "maps" / name).is_file():
-                continue
-            try:
-                with safe_open(file, "pt") as kept:
-                    names = rows.index.intersection(list(kept.keys()))
-                    tensors = {key: kept.get_tensor(key) for key in names}
-            except Exception as error:
-                set_aside(file, error, "its maps are not compared")
-                continue
-            found.update({key: tensor for key, tensor in tensors.items() if tensor.ndim == 2})
-        return found
+        """The stored raw maps of the given rows, scaled to a largest magnitude of 1, by key, as far as the folder still
+        has them: published results keep scores only. A damaged file is named and set aside."""
+        if "maps_file" not in rows:
+            return {}
+        return {key: at_peak(saliency) for key, saliency in read_maps(self.folder, rows.maps_file.dropna()).items()}
+
+
+def read_maps(folder: Path, files: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """The maps as they were stored, by key, from the key's file in `folder`/maps, as far as they are there. A damaged
+    file is named and set aside."""
+    keys: dict[str, list[str]] = {}
+    for key, name in files.items():
+        keys.setdefault(name, []).append(key)
+    found: dict[str, torch.Tensor] = {}
+    for name, wanted in keys.items():
+        if not (file := folder / "maps" / name).is_file():
+            continue
+        try:
+            with safe_open(file, "pt") as kept:
+                tensors = {key: kept.get_tensor(key) for key in set(wanted) & set(kept.keys())}
+        except Exception as error:
+            set_aside(file, error, "its maps are not compared")
+            continue
+        found.update({key: tensor for key, tensor in tensors.items() if tensor.ndim == 2})
+    return found
+
+
+def at_peak(saliency: torch.Tensor) -> torch.Tensor:
+    """A map scaled to a largest magnitude of 1."""
+    peak = saliency.float().abs().nan_to_num(0, 0, 0).max()
+    return saliency / peak if peak > 0 else saliency
 
 
 def missing(rows: pd.DataFrame, keys: Iterable[str], tags: set[str]) -> dict[str, set[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,13 @@ from bench.core.device import device_name
 from bench.run.engine.unit import Outcome
 from bench.run.equal_maps import equal_rows
 from bench.run.images import Images
+from bench.run.judgements import with_judgements
 from bench.run.provenance import provenance
 from bench.run.request import Request
 from bench.run.store import Store
 from bench.run.timing import stored_timings
+from bench.scoring.evaluate import top_column
+from bench.scoring.sources import Source
 from bench.tables.accuracy import Accuracy
 from bench.tables.leaderboard import REFERENCE, Leaderboard, MethodRow, build_leaderboard
 
@@ -23,7 +27,7 @@ COLUMN_SUFFIXES = ("", "_vector")
 """What a row holds of a metric: its value and, for curves and pooled metrics, the vector behind it."""
 
 FACTS = ("key", "method", "image", "have", "label", "target", "p", "right", "degenerate", "tied", "device", "maps_file",
-         "masked_image_top", "masked_image_top_p")  # fmt: skip
+         "rounded", "masked_image_top", "masked_image_top_p")  # fmt: skip
 """What a row holds besides; a column that no stored row has is there too, and empty."""
 
 
@@ -46,12 +50,13 @@ def asked_rows(request: Request, images: Images, store: Store, outcomes: dict[st
     names = {m.column + suffix: m.name + suffix for m in request.metrics for suffix in COLUMN_SUFFIXES}
     scores = pd.concat(parts).rename(columns=names)
     columns = [*FACTS, *(metric.name + end for metric in request.metrics for end in COLUMN_SUFFIXES)]
+    columns += [top_column(judge.key) for judge in request.judges]
     scores = scores.rename_axis("key").reset_index().reindex(columns=columns)
     for metric in request.metrics:
         current = np.array([metric.tag in have for have in scores.have], dtype=bool)
         scores[metric.name] = scores[metric.name].astype("float64").where(current)
         scores[f"{metric.name}_vector"] = scores[f"{metric.name}_vector"].astype(object).where(current, None)
-    return scores
+    return with_judgements(scores, request.columns)
 
 
 def leaderboard(
@@ -80,12 +85,30 @@ def leaderboard(
         rows.append(MethodRow(source.label, source.control, outcome.status, outcome.reason,
                               equal.get(source.label), sees_boxes=source.sees_boxes, **facts))  # fmt: skip
     facts = provenance(request, images)
+    remarks = barred(request, [s for s in request.sources if outcomes[s.label].status == "ok"])
     accuracy = Accuracy.of(scores, request.classifier.num_classes)
     if accuracy:
         facts["top-1"] = str(accuracy)
-    remarks = [*([accuracy.warning] if accuracy and accuracy.warning else []), *devices(scores)]
-    board = build_leaderboard(rows, scores, list(request.metrics), request.protocol, facts, request.seed)
+    remarks += [*([accuracy.warning] if accuracy and accuracy.warning else []), *devices(scores), *rounded(scores)]
+    board = build_leaderboard(rows, scores, request.columns, request.protocol, facts, request.seed)
     return replace(board, notes=[*request.remarks, *images.remarks, *remarks, *board.notes])
+
+
+def barred(request: Request, sources: Sequence[Source]) -> list[str]:
+    """A sentence on each row whose maps a judge helped to make."""
+    found = {source.label: [judge.name for judge in request.barred(source)] for source in sources}
+    return [f"{label}: {', '.join(names)} helped to make its maps and does not judge them: its cells, and the panel's, "
+            "are empty" for label, names in found.items() if names]  # fmt: skip
+
+
+def rounded(scores: pd.DataFrame) -> list[str]:
+    """A sentence on rows with values of stored maps that are rounded."""
+    methods = sorted(scores.method[scores.rounded == True].unique()) if "rounded" in scores else []  # noqa: E712
+    return (
+        [f"some columns were scored from maps stored in float16, up to 0.1 points off: {', '.join(methods)}"]
+        if methods
+        else []
+    )
 
 
 def devices(scores: pd.DataFrame) -> list[str]:

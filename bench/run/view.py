@@ -55,7 +55,11 @@ def named(names: set[str], noun: str) -> str:
 def extent(rows: pd.DataFrame, images: pd.DataFrame, provenance: Mapping[str, Any]) -> Extent:
     """The extent of a table from its rows and its list of images, texts as its CSV files have them, and its
     provenance."""
-    counts = {column.removesuffix("_n"): rows[column] for column in rows if column.endswith("_n")}
+    counts = {
+        column.removesuffix("_n"): rows[column]
+        for column in rows
+        if column.endswith("_n") and not column.endswith("_agreed_n")
+    }
     held = {name: ~values.isin(["", "0"]) for name, values in counts.items()} | {"T": rows.T_s != ""}
     cells = {(method, name) for name, which in held.items() for method in rows.method[which]}
     subject = {name: str(provenance[name]) for name in SUBJECT if name in provenance}

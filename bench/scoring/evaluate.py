@@ -34,9 +34,9 @@ class ScoringContext:
     protocol: Protocol
     run_seed: int
     batch: int
-    judge: Judge | None = None
+    judges: Sequence[Judge] = ()
     map_dtype: torch.dtype = torch.float16
-    """In which raw maps are kept."""
+    """In which raw maps of more than SMALL values are kept."""
     ends: SharedScores = field(default_factory=SharedScores, compare=False)
     """What all sources of a chunk share."""
     guard: Guard | None = field(default=None, compare=False)
@@ -71,6 +71,7 @@ def evaluate(
     clean: torch.Tensor,
     metrics: Sequence[Metric],
     failures: dict[str, str] | None = None,
+    stored: Sequence[torch.Tensor] | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, torch.Tensor]]:
     """Explain → normalise → metrics ask, scorer answers → rows.
 
@@ -83,6 +84,7 @@ def evaluate(
             every scoring precision explains the same.
         failures: receives, by the metric's tag, why a metric failed, whose column the rows then lack; without it the
             exception is raised.
+        stored: the items' raw maps, where they are known already: nothing is explained then.
 
     Returns:
         A row per item (target, right, degenerate, tied, the top classes of the masked image as `SHOWN` says, a column
@@ -93,12 +95,13 @@ def evaluate(
     if guard:
         guard.watch([tensor for item in items for tensor in (item.image, item.boxes, item.mask) if tensor is not None])
     targets = choose_targets(clean, items, protocol.target)
-    more = context.batch - len(items) if source.padded else 0
-    batch, batch_targets = [*items, *[items[-1]] * more], torch.cat([targets, targets[-1:].expand(more)])
-    raw = source.maps(classifier, batch, batch_targets.to(classifier.device), context.run_seed)[: len(items)]
-    if guard:
-        guard.check(deep=True)
-    maps, kinds = normalise(raw, classifier.input_size, context.order(source))
+    if stored is None:
+        raw = explained(context, source, items, targets)
+        if guard:
+            guard.check(deep=True)
+    else:
+        raw = [saliency.to(classifier.device) for saliency in stored]
+    maps, kinds = normalise(raw, classifier.input_size, context.order(source), protocol.area)
     tops = clean.argmax(1).tolist()
     cases = [
         Case(item.image, saliency, raw_map, target, item.label, protocol, classifier.mean,
@@ -123,7 +126,22 @@ def evaluate(
             "degenerate": kind, "tied": tied, "have": have,
         }  # fmt: skip
         rows.append(row | top | columns(measured if answered else dict.fromkeys(measured, NO_VALUE)))
-    return rows, {item.id: kept(case.raw_map, context.map_dtype) for item, case in zip(items, cases, strict=True)}
+    if stored is not None:
+        return rows, {}
+    found = {}
+    for item, case, row in zip(items, cases, rows, strict=True):
+        found[item.id], row["map_peak"] = kept(case.raw_map, context.map_dtype)
+    return rows, found
+
+
+def explained(
+    context: ScoringContext, source: Source, items: Sequence[Item], targets: torch.Tensor
+) -> torch.Tensor | Sequence[torch.Tensor]:
+    """The raw maps of the items; the batch is filled up where the source wants that."""
+    more = context.batch - len(items) if source.padded else 0
+    batch, batch_targets = [*items, *[items[-1]] * more], torch.cat([targets, targets[-1:].expand(more)])
+    classifier = context.classifier
+    return source.maps(classifier, batch, batch_targets.to(classifier.device), context.run_seed)[: len(items)]
 
 
 def columns(values: Mapping[str, Value]) -> dict[str, Any]:
@@ -136,10 +154,17 @@ def columns(values: Mapping[str, Value]) -> dict[str, Any]:
     return found
 
 
-def kept(raw: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A raw map scaled to a largest magnitude of 1, so that small gradients survive float16."""
-    peak = raw.abs().nan_to_num(0, 0, 0).max()
-    return (raw / peak if peak > 0 else raw).to(dtype).cpu().contiguous()
+SMALL = 56 * 56
+"""Maps of so many values are kept as they are, in float32, so that their scores can be computed again."""
+
+
+def kept(raw: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, float]:
+    """A raw map as it is stored, and the factor that gives it back. A large one is scaled to a largest magnitude of 1
+    first, so that small gradients survive float16."""
+    if raw.numel() <= SMALL or dtype == torch.float32:
+        return raw.float().cpu().contiguous(), 1.0
+    peak = float(raw.abs().nan_to_num(0, 0, 0).max())
+    return (raw / peak if peak > 0 else raw).to(dtype).cpu().contiguous(), peak if peak > 0 else 1.0
 
 
 M = TypeVar("M", bound=Metric)
@@ -190,11 +215,16 @@ def measure(
     found: list[dict[str, Value]] = [{} for _ in cases]
     own = None if context.classifier.scoring_key else clean
     fill_scores(found, context, context.classifier, items, cases, own, [m for m in metrics if not m.judge], lost, shown)
-    if judged := [metric for metric in metrics if metric.judge]:
-        judge = context.judge
-        if judge is None or {metric.judge for metric in judged} != {judge.key}:
+    judges = {judge.key: judge for judge in context.judges}
+    for key in dict.fromkeys(metric.judge for metric in metrics if metric.judge):
+        if key not in judges:
             raise ValueError("the metrics name another judge than the run")
-        fill_scores(found, context, judge.classifier, items, cases, None, judged, lost)
+        asked = [metric for metric in metrics if metric.judge == key]
+        net = judges[key].classifier
+        fill_scores(found, context, net, items, cases, None, asked, lost)
+        tops = context.ends.scores(net, context.batch, None, cases, [item.digest for item in items]).argmax(1)
+        for row, top in zip(shown, tops.tolist(), strict=True):
+            row[top_column(key)] = top
     for metric in metrics:
         if isinstance(metric, ScoreMetric):
             continue
@@ -259,6 +289,11 @@ def fill_scores(
                 values[metric.column] = as_value(metric.function(scores)) if scores.finite else NO_VALUE
 
 
+def top_column(judge: str) -> str:
+    """Where a row keeps the likeliest class of a judge, by its key, for the untouched image."""
+    return f"top {judge}"
+
+
 SHOWN = 5
 
 
@@ -293,6 +328,7 @@ def explain_again(context: ScoringContext, source: Source, item: Item, case: Cas
         for image, target in zip(images, classes.to(context.classifier.device), strict=True):
             again = dataclasses.replace(item, image=image)
             maps.extend(source.maps(context.classifier, [again], target[None], context.run_seed))
-        return normalise(maps, context.classifier.input_size, context.order(source))[0]
+        net, area = context.classifier, context.protocol.area
+        return normalise(maps, net.input_size, context.order(source), area)[0]
 
     return explain

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 import torch
 
 from bench.core.classifier import Classifier
+from bench.core.perturb import resized
 
 
 class Scorer:
-    """Full vectors of log-probabilities for streams of derived images.
+    """Full vectors of log-probabilities for streams of derived images; a network that takes images of another size is
+    shown them resized.
 
     Every forward has the shape (batch, 3, S, S), the last one padded, so that a row does not depend on how much was
     asked at once; derived images are made while the buffer fills, so memory stays bounded whatever the stream's length.
@@ -24,14 +26,14 @@ class Scorer:
 
     @torch.inference_mode()
     def score(self, stream: Iterable[torch.Tensor]) -> torch.Tensor:
-        """(n, 3, S, S) blocks of images in [0, 1] to (Σ n, C) float64 log-probabilities on the CPU.
+        """(n, 3, H, H) blocks of images in [0, 1] to (Σ n, C) float64 log-probabilities on the CPU.
 
         Nothing waits for the device before the stream has ended.
         """
         logits, filled, batch = [], 0, len(self.buffer)
         for block in stream:
             for start in cuts(len(block), batch - filled, batch):
-                part = block[start : start + batch - filled]
+                part = resized(block[start : start + batch - filled], self.classifier.input_size)
                 self.buffer[filled : filled + len(part)] = part
                 filled += len(part)
                 if filled == batch:

@@ -104,6 +104,10 @@ class Source(Interface):
         """What its own weights were trained on, if it has any."""
         ...
 
+    def helpers(self, classifier: Classifier) -> tuple[str, ...]:
+        """Digests of the weights of further networks that help to make its maps."""
+        ...
+
     def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
         """Why this source cannot be scored on these images, or None. Raises UsageError for what must be mended."""
         ...
@@ -161,6 +165,9 @@ class ExplainerSource:
     def learned(self, classifier: Classifier) -> Learned | None:
         return self.spec.value.learned(self.cut(classifier), **self.spec.params)
 
+    def helpers(self, classifier: Classifier) -> tuple[str, ...]:
+        return self.spec.value.helpers(self.cut(classifier), **self.spec.params)
+
     def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
         return self.spec.value.skip(self.cut(classifier))
 
@@ -217,6 +224,9 @@ class MapsSource:
     def learned(self, classifier: Classifier) -> Learned | None:
         return None
 
+    def helpers(self, classifier: Classifier) -> tuple[str, ...]:
+        return ()
+
     def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
         if missing := self.stored.missing(images.ids):
             raise UsageError(
@@ -269,6 +279,9 @@ class BoxMask:
 
     def learned(self, classifier: Classifier) -> Learned | None:
         return None
+
+    def helpers(self, classifier: Classifier) -> tuple[str, ...]:
+        return ()
 
     def skip(self, classifier: Classifier, images: ImageSet) -> str | None:
         return None if images.has_boxes else "the data set has no object boxes"

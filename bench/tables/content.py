@@ -51,6 +51,9 @@ class Cell:
     right: float = NAN
     """The value over rightly classified images, for metrics that are split so."""
     wrong: float = NAN
+    agreed: float = NAN
+    """The value over the images in which the judge, or all of the panel, puts the explained class first."""
+    agreed_n: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,14 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """How much of a method's gain over the reference, as the explained network has it, other networks confirm."""
+
+    own: Difference
+    confirmed: Difference
+
+
+@dataclass(frozen=True)
 class Content:
     """A leaderboard before it is written anywhere."""
 
@@ -198,6 +209,23 @@ class Content:
         """A row under `header`: rank, the metrics' cells and the time, after the label."""
         rank = [str(line.place)] if self.placed else []
         return [*rank, *cells, *([line.time] if self.timed else [])]
+
+    @property
+    def confirming(self) -> dict[str, Metric]:
+        """By the name of a metric, the column in which other networks judge it: the panel's, or the only judge's."""
+        judged = {metric.name.partition(" (")[0]: metric for metric in self.metrics if metric.judge and metric.ranks}
+        return {metric.name: judged[metric.name] for metric in self.metrics if metric.name in judged}
+
+    @property
+    def transfers(self) -> list[Transfer]:
+        """Method by method, its own gain over the reference beside the part of it that other networks confirm."""
+        found = {(difference.method, difference.metric): difference for difference in self.differences}
+        return [
+            Transfer(own, confirmed)
+            for name, judged in self.confirming.items()
+            for (method, metric), own in found.items()
+            if metric == name and (confirmed := found.get((method, judged.name)))
+        ]
 
     @property
     def images(self) -> int:

@@ -6,8 +6,8 @@ import dataclasses
 import math
 
 from bench.core.errors import plural
-from bench.core.metric import Metric
-from bench.tables.content import Cell, Content, number
+from bench.core.metric import Metric, PanelMetric
+from bench.tables.content import Cell, Content, Difference, Transfer, number, signed
 from bench.tables.panel import FEWEST
 from bench.tables.statistics import FEWEST_FOR_INTERVAL, FLIPS, RESAMPLES
 
@@ -20,6 +20,7 @@ def notes(content: Content) -> list[str]:
     return [
         *([content.protocol.note] if content.protocol.note else []),
         *(control_wins(content, metric) for metric in directed if metric.name in content.wins),
+        *transfers(content),
         *content.absent,
         *bold(content, directed),
         *order(content),
@@ -40,6 +41,38 @@ def control_wins(content: Content, metric: Metric) -> str:
         f"a control wins {metric.name}: {win.control} ({number(win.value, metric)}) beats every method{images}: "
         f"{metric.name} alone does not rank explainers"
     )
+
+
+def transfers(content: Content) -> list[str]:
+    """A sentence per metric on how much of each significant gain other networks confirm."""
+    lines = []
+    for name, judged in content.confirming.items():
+        metric = next(metric for metric in content.metrics if metric.name == name)
+        found = [one for one in content.transfers if one.own.metric == name and clear_gain(one.own, metric)]
+        best = sorted(found, key=lambda one: -abs(one.own.difference))
+        gains = [
+            f"{one.own.method} {signed(one.own.difference, metric)}, of it {contrast(one, metric)}" for one in best
+        ]
+        if gains:
+            lines.append(f"{name} gained over the reference, and confirmed by {judge_of(judged)}: {'; '.join(gains)}")
+    return lines
+
+
+def judge_of(judged: Metric) -> str:
+    """`the panel`, or the name of the only judge."""
+    name = judged.name.partition(" (")[2].removesuffix(")")
+    return f"the {name}" if isinstance(judged, PanelMetric) else name
+
+
+def clear_gain(own: Difference, metric: Metric) -> bool:
+    """Whether the interval of a difference lies on the better side of zero."""
+    return own.low > 0 if metric.better == "higher" else own.high < 0
+
+
+def contrast(one: Transfer, metric: Metric) -> str:
+    found = one.confirmed
+    ends = f" [{number(found.low, metric)}, {number(found.high, metric)}]" if math.isfinite(found.low) else ""
+    return signed(found.difference, metric) + ends
 
 
 def bold(content: Content, directed: list[Metric]) -> list[str]:
@@ -106,7 +139,8 @@ def degenerate(content: Content) -> str:
 
 
 def statistics(content: Content) -> str:
-    text = f"intervals: 95 %, {'; '.join(kinds(content.metrics))}; none under {FEWEST_FOR_INTERVAL} images"
+    ranking = [metric for metric in content.metrics if metric.ranks]
+    text = f"intervals: 95 %, {'; '.join(kinds(ranking))}; none under {FEWEST_FOR_INTERVAL} images"
     if content.differences:
         text += (
             f"; differences: paired, {', '.join(contrasts(content.metrics))}; sign-flip permutation test over images "

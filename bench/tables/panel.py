@@ -47,6 +47,8 @@ class Panel:
     right: Array
     """(n,) 1 or 0: image rightly classified or not; NaN when that is not known."""
     seed: int
+    agrees: Array = field(default_factory=lambda: np.empty((0, 0)))
+    """(n, m) 1 or 0: whether the judge puts the explained class first; NaN when that is not known."""
     _resampled: dict[tuple[bytes, int], Array] = field(default_factory=dict, compare=False, repr=False)
     """Replicates drawn so far, by the images and the column."""
 
@@ -59,7 +61,13 @@ class Panel:
         wide = scores.pivot(index="image", columns="method", values=column).sort_index().reindex(columns=methods)
         right = scores.right.astype("boolean").astype("Float64").groupby(scores.image).max().reindex(wide.index)
         values = stacked(wide) if metric.pool else wide.to_numpy(dtype=np.float64, na_value=np.nan)
-        return cls(metric, methods, values, right.to_numpy(dtype=np.float64, na_value=np.nan), seed)
+        agrees = np.full(wide.shape, np.nan)
+        if (said := f"{metric.name}_agrees") in scores:
+            answers = scores.pivot(index="image", columns="method", values=said).reindex(
+                index=wide.index, columns=methods
+            )
+            agrees = answers.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        return cls(metric, methods, values, right.to_numpy(dtype=np.float64, na_value=np.nan), seed, agrees)
 
     @cached_property
     def present(self) -> Mask:
@@ -90,11 +98,14 @@ class Panel:
                 n=len(values),
                 right=self._over(column, self.right == 1),
                 wrong=self._over(column, self.right == 0),
+                agreed=self._scaled_over(self.values[agreed, column]),
+                agreed_n=int(agreed.sum()),
             )
             for images, columns in same_images(self.present)
             for column in map(int, columns)
             for values in [np.ascontiguousarray(self.values[images, column])]
             for low, high in [self._interval(values, images, column)]
+            for agreed in [self._agreed(column)]
         }
 
     def losses(self, methods: Sequence[str], images: Mask) -> tuple[Array, Array]:
@@ -227,6 +238,14 @@ class Panel:
     def _over(self, column: int, which: Mask) -> float:
         chosen = which & self.present[:, column]
         return self._scaled(self.values[chosen, column]) if self.metric.by_correctness and chosen.any() else np.nan
+
+    def _agreed(self, column: int) -> Mask:
+        """(n,) images with a value on which the judge agrees."""
+        present = self.present[:, column]
+        return (self.agrees[:, column] == 1) & present if self.agrees.size else np.zeros_like(present)
+
+    def _scaled_over(self, values: Array) -> float:
+        return self._scaled(values) if len(values) else np.nan
 
     def _columns(self, methods: Collection[str]) -> list[int]:
         return [self.methods.index(method) for method in methods]

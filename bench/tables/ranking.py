@@ -64,7 +64,7 @@ def ranking(panels: Sequence[Panel], methods: Collection[str], held: Mapping[str
     fullest = [label for label in methods if sizes[label] == most]
     measured = []
     for panel in panels:
-        if panel.directed and panel.present.size:
+        if panel.directed and panel.metric.ranks and panel.present.size:
             images = panel.among(fullest)
             images = images if images.any() else panel.among(methods)
             if images.any():

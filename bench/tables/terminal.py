@@ -135,6 +135,8 @@ def all_columns(content: Content, render: Render) -> Iterator[Column]:
         yield "rank", lambda line: rank(line, render is not value)
     starred = any(cell.best for line in content.methods for cell in line.cells.values())
     for metric in content.metrics:
+        if not metric.ranks and render is not interval:
+            continue  # a judge of a panel, which the panel's column stands for
 
         def shown(line: Line, metric: Metric = metric) -> str:
             cell = line.cells.get(metric.name, Cell())

@@ -13,7 +13,7 @@ from bench.run.config import RunConfig, read_config
 
 EVERYTHING = RunConfig(
     model="net.py:build", weights=("net=w.pth",), mean=(0.5, 0.4, 0.3), std=(1.0,), input_size=32,
-    classes=Path("c.txt"), output="binary", judge="resnet18", judged="AD", layer="f.3", methods="grad-cam,cam",
+    classes=Path("c.txt"), output="binary", judges="resnet18", judged="AD", layer="f.3", methods="grad-cam,cam",
     controls=False, maps=(Path("a"), Path("b")), metrics="AD,I", data="folder", data_root=Path("x"),
     boxes=Path("b.csv"), limit=3, skip=1, protocol="clean+steps=4", target="cat", seed=5, device="cpu",
     batch_size=7, dtype="bfloat16",

@@ -23,7 +23,7 @@ from bench.core.refusal import refusal
 from bench.core.unfinished import unfinished
 from bench.run import parts
 from bench.run.merge import newest
-from bench.run.store import Store, missing
+from bench.run.store import Store, missing, read_maps
 from tests.places import ROOT
 
 
@@ -58,11 +58,12 @@ def test_missing_after_a_part_is_stored(tmp_path):
 
 def test_maps_come_back_under_their_rows(tmp_path):
     store = Store(tmp_path)
-    maps = {"a": torch.rand(7, 7).half(), "b": torch.rand(3, 3).half()}
+    maps = {"a": torch.rand(7, 7).half(), "b": 4 * torch.eye(3)}
     store.add("scores", [row("a", AD=0.5), row("b", AD=0.25)], maps)
     found = store.maps(store.rows("scores").loc[["b"]])
     assert found.keys() == {"b"}
-    assert torch.equal(found["b"], maps["b"])
+    assert torch.equal(found["b"], torch.eye(3))  # at a largest magnitude of 1
+    assert torch.equal(read_maps(tmp_path, store.rows("scores").maps_file)["b"], maps["b"])
 
 
 def test_the_same_job_twice_is_one_file(tmp_path):
@@ -151,7 +152,7 @@ def test_the_newest_map_wins(tmp_path):
     store = Store(tmp_path)
     for version, names in enumerate(({"AD": 1.0}, {"I": 1.0}, {"AD": 1.0, "I": 1.0})):
         store.add("scores", [row("a", **names)], {"a": torch.full((2, 2), version).half()})
-    assert store.maps(store.rows("scores"))["a"].unique().tolist() == [2]
+    assert read_maps(tmp_path, store.rows("scores").maps_file)["a"].unique().tolist() == [2]
 
 
 def test_many_rows_of_one_file_each_are_read_quickly():

@@ -56,7 +56,7 @@ def other():
     return net(1)
 
 def larger():
-    return net(1)
+    return net(2)
 
 def eight():
     return net(1, classes=8)
@@ -88,7 +88,7 @@ def clean(classifier: Classifier, subjects: list[Item]) -> torch.Tensor:
 
 
 def rows_of(explained: Classifier, judge: Judge) -> list[dict]:
-    return rows_in(ScoringContext(explained, protocol("clean+steps=3"), 0, 4, judge), judge)
+    return rows_in(ScoringContext(explained, protocol("clean+steps=3"), 0, 4, (judge,)), judge)
 
 
 def rows_in(
@@ -138,7 +138,7 @@ def test_the_judge_sees_the_masked_image_of_the_explained_network_and_its_class(
 
 def test_the_judge_is_asked_once_for_every_image_and_once_for_every_masked_one():
     explained, judge = toy_classifier("gap_linear"), Judge(toy_classifier("deep_head"), toy_classifier("gap_linear"))
-    context, names = ScoringContext(explained, protocol("clean"), 0, 4, judge), ("AD", "AG", "AI")
+    context, names = ScoringContext(explained, protocol("clean"), 0, 4, (judge,)), ("AD", "AG", "AI")
     with judge.classifier.tally() as tally:
         rows_in(context, judge, names)
     assert (tally.forward, tally.backward) == (4 + 4, 0)
@@ -203,7 +203,7 @@ def table(out: Path) -> pd.DataFrame:
 def test_adding_a_judge_computes_its_columns_and_nothing_else(photos, judges, tmp_path, capsys):
     assert main(command(photos, tmp_path)) == 0
     before, plain = {path: path.read_bytes() for path in (tmp_path / "scores").iterdir()}, table(tmp_path)
-    assert main(command(photos, tmp_path, "--judge", f"{judges}:other")) == 0
+    assert main(command(photos, tmp_path, "--judges", f"{judges}:other")) == 0
     assert {path: path.read_bytes() for path in before} == before
     new = pd.concat(pd.read_parquet(path) for path in (tmp_path / "scores").iterdir() if path not in before)
     assert {tag.split("@")[0].rpartition(" ")[0] for tags in new.have for tag in tags} == set(JUDGED)
@@ -214,10 +214,10 @@ def test_adding_a_judge_computes_its_columns_and_nothing_else(photos, judges, tm
     assert (judged[JUDGED].to_numpy() != judged[COLUMNS].to_numpy()).any()
     assert set(JUDGED) <= set(pd.read_csv(tmp_path / "differences.csv").metric)
     facts = json.loads((tmp_path / "run.json").read_text())
-    assert facts["judge"] == f"{judges}:other"
+    assert facts["judges"] == f"{judges}:other"
     assert len(facts["judge weights sha256"]) == 64
     capsys.readouterr()
-    assert main(command(photos, tmp_path, "--judge", f"{judges}:other")) == 0
+    assert main(command(photos, tmp_path, "--judges", f"{judges}:other")) == 0
     assert "everything asked for is stored already" in capsys.readouterr().out
     assert main(command(photos, tmp_path)) == 0
     (view,) = (tmp_path / "views").iterdir()  # the table with the judge's columns stays where it is
@@ -226,7 +226,7 @@ def test_adding_a_judge_computes_its_columns_and_nothing_else(photos, judges, tm
 
 def test_the_explained_network_as_its_own_judge_repeats_the_columns(photos, judges, tmp_path):
     names = ["AD", "I"]
-    assert main(command(photos, tmp_path, "--judge", f"{judges}:same", "--judged", "AD,I")) == 0
+    assert main(command(photos, tmp_path, "--judges", f"{judges}:same", "--judged", "AD,I")) == 0
     frame = table(tmp_path)
     assert frame[[f"{name} (judges.py:same)" for name in names]].to_numpy() == pytest.approx(frame[names].to_numpy())
 
@@ -236,7 +236,7 @@ def test_judges_of_one_name_and_other_weights_never_mix(photos, judges, tmp_path
 
     weights = tmp_path / "other.safetensors"
     save_file(load_file(judges).net(5).state_dict(), weights)
-    given = ("--judge", f"{judges}:other", "--weights", f"{judges}:other={weights}")
+    given = ("--judges", f"{judges}:other", "--weights", f"{judges}:other={weights}")
     frames = []
     for out, extra in (("a", given[:2]), ("b", given), ("b", given[:2])):
         assert main(command(photos, tmp_path / out, *extra)) == 0
@@ -247,7 +247,7 @@ def test_judges_of_one_name_and_other_weights_never_mix(photos, judges, tmp_path
 
 
 def test_the_estimate_counts_the_judges_passes(photos, judges, tmp_path, capsys):
-    assert main(command(photos, tmp_path, "--judge", f"{judges}:other")) == 0
+    assert main(command(photos, tmp_path, "--judges", f"{judges}:other")) == 0
     assert "4F to score" in capsys.readouterr().out  # one masked image for each network, two insertion steps
 
 
@@ -257,7 +257,7 @@ def test_judged_columns_are_ranked_like_any_metric(photos, judges, tmp_path, mon
     boards: list[Leaderboard] = []
     real = run.leaderboard
     monkeypatch.setattr(run, "leaderboard", lambda *asked: boards.append(real(*asked)) or boards[-1])
-    assert main(command(photos, tmp_path, "--judge", f"{judges}:other")) == 0
+    assert main(command(photos, tmp_path, "--judges", f"{judges}:other")) == 0
     found = {metric.name: (metric.better, metric.arrow, metric.rate) for metric in boards[0].metrics}
     assert [found[name] for name in JUDGED] == [found[name] for name in COLUMNS]
     assert any("mean rank over AD, AG, AI, I, " + ", ".join(JUDGED) in note for note in boards[0].notes)
@@ -266,13 +266,12 @@ def test_judged_columns_are_ranked_like_any_metric(photos, judges, tmp_path, mon
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--judge", "JUDGES:larger"], "takes images of size 40"),
-        (["--judge", "JUDGES:eight"], "number of classes of 8"),
-        (["--judge", "resnet5"], "did you mean 'resnet50'"),
-        (["--judge", "JUDGES:other", "--judged", "AD,SPARSE"], "SPARSE has none"),
-        (["--judge", "JUDGES:other", "--judged", "AE"], "unknown metric 'AE'"),
-        (["--judge", "JUDGES:other", "--weights", "third=file.pth"], "names no file for"),
-        (["--table", "opticam-classification", "--judge", "JUDGES:other", "--protocol", ""], "what --judge would"),
+        (["--judges", "JUDGES:eight"], "has 8 classes"),
+        (["--judges", "resnet5"], "did you mean 'resnet50'"),
+        (["--judges", "JUDGES:other", "--judged", "AD,SPARSE"], "SPARSE has none"),
+        (["--judges", "JUDGES:other", "--judged", "AE"], "unknown metric 'AE'"),
+        (["--judges", "JUDGES:other", "--weights", "third=file.pth"], "names no file for"),
+        (["--table", "opticam-classification", "--judges", "JUDGES:other", "--protocol", ""], "what --judges would"),
     ],
 )
 def test_a_judge_that_cannot_judge_is_one_line(photos, judges, tmp_path, capsys, extra, message):

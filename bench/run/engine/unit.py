@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,14 @@ class Outcome:
 
     status: str = "ok"
     reason: str = ""
+
+
+class StoredMap(NamedTuple):
+    """A raw map in the run's store."""
+
+    file: str
+    peak: float
+    """The factor that gives the raw map back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +46,8 @@ class Unit:
     """Tags of the metrics that some row lacks."""
     clean: tuple[np.ndarray, ...] | None
     """The images' log-probabilities, (C,) float64 each, where they are stored already."""
+    maps: tuple[StoredMap, ...] = ()
+    """Where the images' raw maps lie, in the order of the images, where all are stored already."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from bench.core.errors import FOREIGN_ERRORS, Skip, UsageError, foreign, reason
 from bench.run.engine.unit import Outcome, Unit, UnitResult
 from bench.run.images import load_items
 from bench.run.request import Request
+from bench.run.store import read_maps
 from bench.scoring.evaluate import evaluate
 from bench.scoring.guard import Changed, Guard
 from bench.scoring.scorer import Scorer
@@ -47,7 +48,8 @@ class Worker:
         source, metrics = self.sources[unit.source], [self.metrics[tag] for tag in unit.metrics]
         failures: dict[str, str] = {}
         try:
-            rows, maps = evaluate(self.context, source, items, clean, metrics, failures)
+            stored, half = self.stored_maps(unit, items)
+            rows, maps = evaluate(self.context, source, items, clean, metrics, failures, stored)
         except Skip as why:
             return UnitResult(Outcome("skipped", str(why)), clean=known, gone=gone)
         except (torch.OutOfMemoryError, MemoryError):
@@ -60,11 +62,27 @@ class Worker:
             failed = Outcome("failed", reason(error))
             return UnitResult(failed, clean=known, gone=gone, traceback=traceback.format_exc())
         facts = {
+            **({"rounded": True} if half else {}),
             "method": source.label,
             "batch": self.request.batch,
             "device": device_name(self.request.classifier.device),
         }
         return UnitResult(rows=[facts | row for row in rows], maps=maps, clean=known, gone=gone, failures=failures)
+
+    def stored_maps(self, unit: Unit, items: Sequence[Item]) -> tuple[list[torch.Tensor] | None, bool]:
+        """The raw maps of the items as they were explained before, and whether they are rounded to float16; None where
+        one is not there any more."""
+        if not unit.maps:
+            return None, False
+        files = {key: stored.file for key, stored in zip(unit.keys, unit.maps, strict=True)}
+        found = read_maps(self.request.out, files)
+        peaks = dict(zip(unit.keys, (stored.peak for stored in unit.maps), strict=True))
+        keys = dict(zip(unit.images.id, unit.keys, strict=True))
+        if any(keys[item.id] not in found for item in items):
+            return None, False
+        chosen = [keys[item.id] for item in items]
+        half = any(found[key].dtype != torch.float32 for key in chosen)
+        return [found[key].float() * peaks[key] for key in chosen], half
 
     def leave_nothing_behind(self) -> None:
         """Put back what a failed explainer has changed; why it failed is told already."""

@@ -15,7 +15,7 @@ def leaderboard(content: Content) -> str:
     """Table, what was not scored, notes, differences, split by right and wrong, provenance."""
     parts = [f"# {escape(content.title)}", *ranking(content), *bullets("Not scored", unscored(content))]
     parts += bullets("Notes", content.notes)
-    parts += [*differences(content), *right_wrong(content)]
+    parts += [*transfer(content), *differences(content), *right_wrong(content), *agreed(content)]
     parts += bullets("Provenance", (f"{key}: {value}" for key, value in content.provenance.items()))
     return "\n\n".join(parts) + "\n"
 
@@ -54,11 +54,52 @@ def differences(content: Content) -> list[str]:
     return ["## Differences from grad-cam over the same images", table(header, rows)] if rows else []
 
 
-def contrast(found: Difference | None, metric: Metric) -> str:
+def transfer(content: Content) -> list[str]:
+    """Methods in rows: per metric the own difference from the reference and the one that other networks confirm."""
+    found = {(one.own.method, one.own.metric): one for one in content.transfers}
+    shown = [metric for metric in content.metrics if metric.name in content.confirming]
+    header = ["method"]
+    for metric in shown:
+        header += [f"{metric.name}{metric.arrow} own", f"{content.confirming[metric.name].name}{metric.arrow}"]
+    rows = []
+    for method in dict.fromkeys(method for method, _ in found):
+        cells = [escape(method)]
+        for metric in shown:
+            one = found.get((method, metric.name))
+            cells += [spread(one.own if one else None, metric), spread(one.confirmed if one else None, metric)]
+        rows.append(cells)
+    return (
+        ["## Transfer: gains over grad-cam, own and confirmed by other networks", table(header, rows)] if rows else []
+    )
+
+
+def agreed(content: Content) -> list[str]:
+    """The judges' columns over the images in which they put the explained class first."""
+    judged = [metric for metric in content.metrics if metric.judge]
+    lines = [line for line in content.lines if any(line.cells.get(m.name, Cell()).agreed_n for m in judged)]
+    if not lines:
+        return []
+    header = ["method", *(metric.name + metric.arrow for metric in judged)]
+    rows = []
+    for line in lines:
+        cells = [(line.cells.get(metric.name, Cell()), metric) for metric in judged]
+        shown = [
+            f"{number(cell.agreed, metric)} (n={cell.agreed_n})" if cell.agreed_n else "–" for cell, metric in cells
+        ]
+        rows.append([escape(line.label), *shown])
+    return ["## Over images in which the judges put the explained class first", table(header, rows)]
+
+
+def spread(found: Difference | None, metric: Metric) -> str:
+    """A difference and its interval."""
     if found is None:
         return "–"
     ends = f" [{number(found.low, metric)}, {number(found.high, metric)}]" if math.isfinite(found.low) else ""
-    return f"{signed(found.difference, metric)}{ends}, p {p_value(found.p_holm)}"
+    return f"{signed(found.difference, metric)}{ends}"
+
+
+def contrast(found: Difference | None, metric: Metric) -> str:
+    return f"{spread(found, metric)}, p {p_value(found.p_holm)}" if found else "–"
 
 
 def right_wrong(content: Content) -> list[str]:

@@ -80,7 +80,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--metrics", default=METRICS)
     add("--epochs", type=whole(at_least(1)), default=2)
     add("--options", default="--batch-size 10 --width 64 --taps blocks.4", help="further arguments of every training")
-    add("--judging", default="", help="further arguments of the benchmark, as --judge resnet18 --weights resnet18=FILE")
+    add(
+        "--judging", default="", help="further arguments of the benchmark, as --judges resnet18 --weights resnet18=FILE"
+    )
     add("--only", default="", help="trials whose group or name contains this")
     add("--cache", type=path, help="folder of cached features (default: OUT/cache)")
     add("--out", type=path, default=Path("results/decoder_study"))

@@ -60,7 +60,7 @@ folders.add("flat, without labels", command(), fine(), make=flat, check=all_of(h
 folders.add("flat, every metric and control", command("--metrics", "AD,AG,AI,I,D", controls=True), fine(), make=flat,
             check=has_row("fake-cam"))  # fmt: skip
 folders.add("flat, with the time", command("--metrics", "AD,T"), fine(), make=flat, check=has_row("gradient"))
-folders.add("flat, with a judge", command("--judge", "net.py:twin"), fine(),
+folders.add("flat, with a judge", command("--judges", "net.py:twin"), fine(),
             make=having(names=["0.png", "1.png"], net="\n\ndef twin():\n    net = Net()\n    net.fc.bias.data += 1\n"
                         "    return net\n"), check=has_row("gradient"))  # fmt: skip
 folders.add("one image", command(), fine(), make=having(names=["0.png"]), check=images(1))

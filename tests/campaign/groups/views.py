@@ -32,7 +32,7 @@ for name, argv in (
     views.add(name, full, fine(), make=having(), then=[Step(tuple(argv), fine())], check=kept)
 views.add("stored in an empty folder", command("--stored"), fine("nothing is stored"), make=having())
 views.add("stored with a judge that never judged", command(), fine(), make=having(),
-          then=[Step(tuple(command("--stored", "--judge", "net.py:build")), said(""))])  # fmt: skip
+          then=[Step(tuple(command("--stored", "--judges", "net.py:build")), said(""))])  # fmt: skip
 views.add("stored of a method that is unknown", command("--stored", "--methods", "grad-cma"), refused("grad-cam"),
           make=having())  # fmt: skip
 views.add("forced again", full, fine(), make=having(), then=[Step((*full, "--force"), fine())], check=kept)
