@@ -19,7 +19,7 @@ def notes(content: Content) -> list[str]:
     directed = [metric for metric in content.metrics if metric.better != "none"]
     return [
         *([content.protocol.note] if content.protocol.note else []),
-        *(control_wins(content, metric) for metric in directed if metric.name in content.wins),
+        *(control_wins(content, metric) for metric in directed if metric.ranks and metric.name in content.wins),
         *transfers(content),
         *content.absent,
         *bold(content, directed),
@@ -50,11 +50,9 @@ def transfers(content: Content) -> list[str]:
         metric = next(metric for metric in content.metrics if metric.name == name)
         found = [one for one in content.transfers if one.own.metric == name and clear_gain(one.own, metric)]
         best = sorted(found, key=lambda one: -abs(one.own.difference))
-        gains = [
-            f"{one.own.method} {signed(one.own.difference, metric)}, of it {contrast(one, metric)}" for one in best
-        ]
+        gains = [f"{one.own.method} {signed(one.own.difference, metric)} → {contrast(one, metric)}" for one in best]
         if gains:
-            lines.append(f"{name} gained over the reference, and confirmed by {judge_of(judged)}: {'; '.join(gains)}")
+            lines.append(f"gain over grad-cam in {name} → confirmed by {judge_of(judged)}: {'; '.join(gains)}")
     return lines
 
 

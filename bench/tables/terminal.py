@@ -131,22 +131,31 @@ Column = tuple[str, Callable[[Line], str]]
 
 
 def all_columns(content: Content, render: Render) -> Iterator[Column]:
+    """Rank, what the explained network says, the time, and what other networks say; a judge of a panel, which the
+    panel's column stands for, only where there is room for intervals."""
+    starred = any(cell.best for line in content.methods for cell in line.cells.values())
+    shown = [metric for metric in content.metrics if metric.ranks or render is interval]
+    own, judged = ([metric for metric in shown if bool(metric.judge) == other] for other in (False, True))
     if content.placed:
         yield "rank", lambda line: rank(line, render is not value)
-    starred = any(cell.best for line in content.methods for cell in line.cells.values())
-    for metric in content.metrics:
-        if not metric.ranks and render is not interval:
-            continue  # a judge of a panel, which the panel's column stands for
-
-        def shown(line: Line, metric: Metric = metric) -> str:
-            cell = line.cells.get(metric.name, Cell())
-            few = f" (n={cell.n})" if 0 < cell.n < line.images else ""
-            return render(cell, metric) + few + (("*" if cell.best else " ") if starred else "")
-
-        won = "!" if metric.name in content.wins else ""
-        yield metric.name + metric.arrow + won + (" " if starred else ""), shown
+    for metric in own:
+        yield column_of(content, metric, render, starred)
     if content.timed:
         yield "T(s)", lambda line: "" if line.method.label == BEST_CONTROL else line.time
+    for metric in judged:
+        yield column_of(content, metric, render, starred)
+
+
+def column_of(content: Content, metric: Metric, render: Render, starred: bool) -> Column:
+    """A metric's column; `starred` keeps room for the mark of the confidence set."""
+
+    def shown(line: Line) -> str:
+        cell = line.cells.get(metric.name, Cell())
+        few = f" (n={cell.n})" if 0 < cell.n < line.images else ""
+        return render(cell, metric) + few + (("*" if cell.best else " ") if starred else "")
+
+    won = "!" if metric.name in content.wins else ""
+    return metric.name + metric.arrow + won + (" " if starred else ""), shown
 
 
 def blocks(
