@@ -36,13 +36,14 @@ if TYPE_CHECKING:
     from bench.api.catalogue import explainers, list_methods, list_metrics
     from bench.api.classifiers import load_classifier
     from bench.api.compare import Comparison, compare
+    from bench.api.data import load_dataset
     from bench.api.evaluate import evaluate
     from bench.api.explain import Explanation, explain
     from bench.api.results import Results, load_results
     from bench.cli.main import main
     from bench.core.architecture import CLASSIFIERS, classifier
     from bench.core.classifier import Classifier
-    from bench.core.dataset import DATASETS, Dataset, Sample, dataset, load_dataset
+    from bench.core.dataset import DATASETS, Dataset, Sample, dataset
     from bench.core.errors import Skip, UsageError
     from bench.core.explainer import EXPLAINERS, Explainer, Passes, explainer
     from bench.core.metric import METRICS, Case, Metric, Scores, Value, metric
@@ -53,13 +54,14 @@ WHERE = {
     "bench.api.catalogue": ("explainers", "list_methods", "list_metrics"),
     "bench.api.classifiers": ("load_classifier",),
     "bench.api.compare": ("Comparison", "compare"),
+    "bench.api.data": ("load_dataset",),
     "bench.api.evaluate": ("evaluate",),
     "bench.api.explain": ("Explanation", "explain"),
     "bench.api.results": ("Results", "load_results"),
     "bench.cli.main": ("main",),
     "bench.core.architecture": ("CLASSIFIERS", "classifier"),
     "bench.core.classifier": ("Classifier",),
-    "bench.core.dataset": ("DATASETS", "Dataset", "Sample", "dataset", "load_dataset"),
+    "bench.core.dataset": ("DATASETS", "Dataset", "Sample", "dataset"),
     "bench.core.errors": ("Skip", "UsageError"),
     "bench.core.explainer": ("EXPLAINERS", "Explainer", "Passes", "explainer"),
     "bench.core.metric": ("METRICS", "Case", "Metric", "Scores", "Value", "metric"),

@@ -9,9 +9,9 @@ import pytest
 
 from bench.cli.parser import parse
 from bench.core.protocols import protocol
-from bench.paper.tables import load_table
 from bench.run.build_request import DEFAULT_METRICS, resolve_metrics
 from bench.run.select_sources import choose_sources
+from bench.tables.paper_tables import load_table
 from tests.places import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -9,7 +9,7 @@ from bench.core.dataset import DATASETS
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
 from bench.core.protocols import PROTOCOLS
-from bench.paper.tables import load_table, table_names
+from bench.tables.paper_tables import load_table, table_names
 
 
 def listing() -> str:

@@ -10,12 +10,12 @@ from bench.core.errors import UsageError
 from bench.core.spec import split_list
 from bench.paper.geometry import is_geometry
 from bench.paper.run import TableSelection
-from bench.paper.tables import PaperTable, load_table
 from bench.run.build_request import build_request, split_weights
 from bench.run.config import RunConfig
 from bench.run.folders import folder
 from bench.run.request import Request
 from bench.run.select_judges import NOBODY
+from bench.tables.paper_tables import PaperTable, load_table
 
 
 def table_request(name: str, config: RunConfig, command: str) -> tuple[PaperTable, TableSelection]:

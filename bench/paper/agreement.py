@@ -10,8 +10,8 @@ from scipy.stats import spearmanr
 
 from bench.core.metric import METRICS
 from bench.paper.measured import MeasuredRows
-from bench.paper.tables import PaperTable, Row
 from bench.tables.leaderboard import REFERENCE
+from bench.tables.paper_tables import PaperTable, Row
 
 DIFFERENCES = ["model", "method", "metric", "paper", "measured", "low", "high", "n", "sign", "significant"]
 

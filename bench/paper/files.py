@@ -12,7 +12,7 @@ from bench.core.files import write_json, write_text
 from bench.paper.agreement import ranks
 from bench.paper.latex import STYLES
 from bench.paper.render import Report, markdown
-from bench.paper.tables import PaperTable
+from bench.tables.paper_tables import PaperTable
 
 DEFAULT_STYLE = "compare"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.paper.tables import PaperTable
 from bench.tables.formats import markdown as render_markdown
+from bench.tables.paper_tables import PaperTable
 
 SIGNS = ["same", "opposite", "one is 0", "equal"]
 

@@ -18,8 +18,8 @@ from bench.paper.agreement import differences, ranks
 from bench.paper.files import stored_report, write_files, write_renderings
 from bench.paper.measured import MeasuredRows
 from bench.paper.render import Report, text
-from bench.paper.tables import PaperTable, Row
 from bench.run.request import Request
+from bench.tables.paper_tables import PaperTable, Row
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,13 @@ from bench.core.explainer import MapOrder
 from bench.core.maps import upsample
 from bench.scoring.normalise import normalise
 from bench.tables.content import Content
+from bench.tables.paper_tables import Reported
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
+PERCENTILE = 0.99
+NEGATIVE = 0.05
+"""Share of a map's largest magnitude below zero from which it counts as signed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,8 @@ class Evidence:
     """Raw maps (h, w) of rows indexed by their key, by key, as far as they are kept."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The settings of the run."""
+    reported: Mapping[tuple[str, str], Reported] = field(default_factory=dict)
+    """By method and metric, what a paper printed for the same network, method and protocol."""
     shown: Sequence[str] = ()
     """Images of the figures, by id."""
 
@@ -57,8 +63,8 @@ class Evidence:
         return None if found.empty else found.iloc[0]
 
     def raw_maps(self, image: str, methods: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
-        """The stored maps of an image by method: float16, signed, at their own resolution, scaled to a largest
-        magnitude of 1."""
+        """The stored maps of an image by method: signed, at their own resolution, scaled to a largest magnitude of
+        1."""
         rows = self.rows[self.rows.image == image]
         rows = rows if methods is None else rows[rows.method.isin(methods)]
         maps = self.stored_maps(rows.set_index("key"))
@@ -75,10 +81,19 @@ class Evidence:
             found |= dict(zip(alike, maps.numpy(), strict=True))
         return {method: found[method] for method in raw}
 
+    def signed_maps(self, image: str, methods: Sequence[str] | None = None) -> dict[str, Map]:
+        """By method, `signed` of the maps of an image that fall below zero somewhere."""
+        raw = self.raw_maps(image, methods)
+        below = {m: one for m, one in raw.items() if float(one.min()) < -NEGATIVE * float(one.abs().max())}
+        return {method: self.signed(one) for method, one in below.items()}
+
     def signed(self, raw: torch.Tensor) -> Map:
-        """(S, S) a raw map at the size of the image, divided by its largest magnitude: in [-1, 1]."""
+        """(S, S) a raw map at the size of the image, divided by the 99th percentile of its magnitude and cut to
+        [-1, 1]: a few pixels of a gradient would make all others white."""
         large = upsample(raw[None].float().nan_to_num(), self.size)[0]
-        return (large / large.abs().max().clamp_min(torch.finfo(large.dtype).tiny)).numpy()
+        scale = large.abs().flatten().quantile(PERCENTILE)
+        scale = scale if scale > 0 else large.abs().max().clamp_min(torch.finfo(large.dtype).tiny)
+        return (large / scale).clamp(-1, 1).numpy()
 
     def top(self, image: str, count: int = 5) -> list[tuple[int, float]]:
         """The likeliest classes of the untouched image with their probabilities; empty where they are not stored."""

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from bench.core.metric import Metric
 from bench.report.evidence import Evidence, Map, Picture
 from bench.report.region import Boxes, best_overlap, threshold_box
-from bench.report.style import COLOURS, INK, PALE, RULE, SMALL, TEXT, WIDTH, cut, new_figure, title
+from bench.report.style import COLOURS, DIVERGING, INK, PALE, RULE, SMALL, TEXT, WIDTH, cut, new_figure, title
 from bench.report.tiles import SEQUENTIAL, overlay
 from bench.tables.content import number
 
@@ -41,10 +42,13 @@ class Tile:
     """Class and layer, as the command names them; a layer of "" is not told."""
 
 
-def draw_panel(evidence: Evidence, image: str, tiles: Sequence[Tile], heading: str, box: float | None) -> Figure:
+def draw_panel(
+    evidence: Evidence, image: str, tiles: Sequence[Tile], heading: str, box: float | None, signed: bool = False
+) -> Figure:
     """The image as the network saw it and its scored maps, all on one scale, with two values under each. `box` is the
-    share of a map's maximum at which a box is drawn around its largest part."""
-    picture, maps = evidence.load(image), evidence.maps(image)
+    share of a map's maximum at which a box is drawn around its largest part. `signed` shows the maps as they were
+    returned, what speaks against the class in purple."""
+    picture, maps = evidence.load(image), evidence.signed_maps(image) if signed else evidence.maps(image)
     bands = [(band, rows_of(tiles, band)) for band in parts(list(dict.fromkeys(tile.column for tile in tiles)))]
     across = 1 + max(len(columns) for columns, _ in bands)
     side = min(LARGEST, (WIDTH - LEFT - BAR) / across - GAP)
@@ -80,8 +84,8 @@ def draw_panel(evidence: Evidence, image: str, tiles: Sequence[Tile], heading: s
                 if column not in of_row:
                     axes.set_visible(False)
                     continue
-                draw_map(axes, evidence, image, of_row[column], maps.get(of_row[column]), picture, box)
-        scale_bar(figure, (1 - (BAR - 0.08) / width, 1 - (start + side) / height, 0.08 / width, side / height))
+                draw_map(axes, evidence, image, of_row[column], maps.get(of_row[column]), picture, box, signed)
+        scale_bar(figure, signed, (1 - (BAR - 0.08) / width, 1 - (start + side) / height, 0.08 / width, side / height))
         start += len(rows) * step
     if box is not None:
         text = f"solid: around the largest part of the map that is at least {box:g} of its maximum"
@@ -131,13 +135,13 @@ def draw_image(axes: Axes, picture: Picture | None) -> None:
 
 def draw_map(
     axes: Axes, evidence: Evidence, image: str, method: str, saliency: Map | None, picture: Picture | None,
-    box: float | None,
+    box: float | None, signed: bool,
 ) -> None:  # fmt: skip
     row = evidence.row(method, image)
     if saliency is None or picture is None or row is None:
         missing(axes, "no map is stored")
         return
-    axes.imshow(overlay(picture.pixels, saliency), interpolation="nearest")
+    axes.imshow(overlay(picture.pixels, saliency, signed), interpolation="nearest")
     lines = ["   ".join(f"{m.name} {number(m.scale * row[m.name], m)}" for m in shown(evidence))]
     if row.degenerate:
         lines.append(f"{row.degenerate} map")
@@ -187,9 +191,11 @@ def missing(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", size=SMALL, color=INK)
 
 
-def scale_bar(figure: Figure, corner: tuple[float, float, float, float]) -> None:
+def scale_bar(figure: Figure, signed: bool, corner: tuple[float, float, float, float]) -> None:
     axes = figure.add_axes(corner)
-    bar = figure.colorbar(ScalarMappable(cmap=SEQUENTIAL), cax=axes, ticks=[0, 0.5, 1])
+    low, colours = (-1, DIVERGING) if signed else (0, SEQUENTIAL)
+    scale = ScalarMappable(Normalize(low, 1), colours)
+    bar = figure.colorbar(scale, cax=axes, ticks=[low, (low + 1) / 2, 1])
     bar.outline.set_visible(False)
     axes.tick_params(labelsize=SMALL, colors=PALE, labelcolor=INK, length=2, width=0.5, pad=1.5)
 

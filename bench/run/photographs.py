@@ -44,10 +44,10 @@ class Explained:
 def explain_photographs(
     files: Sequence[Path], config: RunConfig, command: str = "", box: float | None = None, progress: bool = False
 ) -> Explained:
-    """Explain and score image files by the code of a run, under its keys, and write for each image NAME.png and .pdf
-    (the panel) and NAME.npz (the maps), and for all `scores.csv`, into results/explain/MODEL-NAME.
+    """Explain and score image files by the code of a run, under its keys, into results/explain/MODEL-NAME.
 
-    Raises UsageError for what is no image, and whatever a run raises.
+    Written are, for each image, NAME.png and .pdf (the panel; NAME-signed for maps that fall below zero) and NAME.npz
+    (the maps), and for all `scores.csv`. Raises UsageError for what is no image, and whatever a run raises.
     """
     dataset = photographs(files, config.boxes)
     first, *others = (sample.id for sample in dataset.samples)
@@ -121,6 +121,10 @@ def write(explained: Explained, box: float | None) -> None:
         layers = ", ".join(target_layers(request))
         heading = f"{image}   {request.classifier.name}, {layers}, protocol {request.protocol.name}"
         save(draw_panel(evidence, image, tiles, heading, box), out, image)
+        below = [tile for tile in tiles if tile.method in evidence.signed_maps(image)]
+        if below:
+            note = f"{heading}   as returned, at the 99th percentile"
+            save(draw_panel(evidence, image, below, note, None, signed=True), out, f"{image}-signed")
 
 
 def maps_file(evidence: Evidence, image: str) -> bytes:

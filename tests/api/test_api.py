@@ -20,7 +20,7 @@ from cambench import main
 from tests.places import ASSETS, ROOT
 
 TINY = f"{ASSETS / 'tiny.py'}:build"
-MODULES = ("bench.api.catalogue", "bench.api.classifiers", "bench.api.evaluate", "bench.api.explain",
+MODULES = ("bench.api.catalogue", "bench.api.classifiers", "bench.api.data", "bench.api.evaluate", "bench.api.explain",
            "bench.core.registry", "bench.run.config", "cambench")  # fmt: skip
 
 
@@ -258,3 +258,20 @@ def test_the_list_builds_no_network(monkeypatch, capsys):
     monkeypatch.setattr(load, "load_classifier", lambda *args, **kwargs: pytest.fail("a network was built"))
     assert main(["--list"]) == 0
     assert "opti-cam" in capsys.readouterr().out
+
+
+FIRST_CALLS = {
+    "list_methods": "cb.list_methods()",
+    "list_metrics": "cb.list_metrics()",
+    "explainers": "cb.explainers['grad-cam']",
+    "load_dataset": "cb.load_dataset('samples')",
+    "load_classifier": "cb.load_classifier('efficientnet_lite0')",
+}
+
+
+@pytest.mark.parametrize("name", sorted(FIRST_CALLS))
+def test_every_function_works_as_the_first_call_of_a_program(name):
+    """Explainers, metrics, data sets and networks are registered by whatever needs them first."""
+    program = f"import cambench as cb; {FIRST_CALLS[name]}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ from bench.paper.agreement import DIFFERENCES
 from bench.paper.files import stored_report, write_files
 from bench.paper.latex import PER_TABLE, STYLES, as_comparison, as_paper, parts
 from bench.paper.render import Report
-from bench.paper.tables import load_table
+from bench.tables.paper_tables import load_table
 from tests.places import ROOT
 
 NAN = float("nan")

@@ -16,8 +16,9 @@ from bench.core.architecture import CLASSIFIERS
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
 from bench.core.protocols import protocol
-from bench.paper import agreement, tables
+from bench.paper import agreement
 from bench.paper.recognition import gflops
+from bench.tables import paper_tables as tables
 from cambench import load_classifier, main
 from tests.places import ASSETS, SHARED
 

@@ -25,7 +25,7 @@ def controls(evidence: Evidence) -> Figure | None:
     metrics, best = [], []
     for metric in board.metrics:
         known = [line for line in rivals if math.isfinite(goodness(line, metric))]
-        if metric.better != "none" and known:
+        if metric.better != "none" and metric.ranks and known:
             metrics.append(metric)
             best.append(max(known, key=lambda line: goodness(line, metric)))
     if not methods or not metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ COLUMNS = 5
 TOP, ROW, HEAD, AXIS, BOTTOM = 0.48, 0.135, 0.36, 0.24, 0.2
 """Inches: title, a method, a metric's heading, its axis, the legend."""
 NAME, LETTER = 36, 0.044
-"""Letters of a name at most, and inches a letter."""
+"""Letters of a line of a name at most, and inches a letter."""
 GAP = 0.7
 """Rows between the parts of the table."""
 
@@ -37,12 +38,13 @@ def draw(content: Content) -> Figure | None:
     """A panel per metric, a line per method (equal maps once): dot, interval and value; the confidence set in colour,
     controls grey, and a mark where a control wins."""
     rows, headings = placed(content)
-    names = [*content.metrics, *([None] if content.timed else [])]
+    ranking = [metric for metric in content.metrics if metric.ranks]
+    names = [*ranking, *([None] if content.timed else [])]
     if not rows or not names:
         return None
     deep, tall = math.ceil(len(names) / COLUMNS), rows[-1][0] + 1
     columns = math.ceil(len(names) / deep)
-    left = 0.15 + LETTER * max(len(name) for _, _, name in rows)
+    left = 0.15 + LETTER * max(len(part) for _, _, name in rows for part in name.split("\n"))
     block = HEAD + ROW * tall + AXIS
     drawing = new_figure(WIDTH, TOP + deep * block + BOTTOM)
     note = f"protocol {content.protocol.name}, {content.extent}"
@@ -89,9 +91,16 @@ def placed(content: Content) -> tuple[Placed, dict[float, str]]:
             top += 0.2
         for line in kept:
             rank = f"{line.place}  " if content.placed and line in content.ranked else ""
-            rows.append((top, line, cut(rank + names[line.method.label], NAME)))
+            rows.append((top, line, wrapped(rank + names[line.method.label])))
             top += 1
     return rows, headings
+
+
+def wrapped(name: str) -> str:
+    """A name on as many lines as it needs, broken between parameters and equal rows."""
+    spaced = name.replace(",", ", ").replace("(", "( ")
+    lines = textwrap.wrap(spaced, NAME, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("( ", "(").replace("(\n", "(\n")
 
 
 def prepare(axes: Axes, rows: Placed, tall: float) -> None:
@@ -165,7 +174,7 @@ def label(axes: Axes, rows: Placed, headings: dict[float, str]) -> None:
                       size=size, color=colour, annotation_clip=False)  # fmt: skip
 
     for height, line, name in rows:
-        left(name, height, SMALL - 0.5, PALE if line.method.control else INK)
+        left(name, height, SMALL - (1.5 if "\n" in name else 0.5), PALE if line.method.control else INK)
     for height, words in headings.items():
         left(cut(words.removeprefix("not ranked: "), NAME + 3), height, SMALL - 1, PALE)
 

@@ -22,8 +22,6 @@ ONE_BLOCK = 10
 LABEL, GAP, TOP, HEAD, BOTTOM = 0.92, 0.14, 0.42, 0.32, 0.42
 LARGEST = 0.95
 """Inches of a tile at most."""
-NEGATIVE = 0.05
-"""Share of a map's largest magnitude below zero from which it counts as signed."""
 
 
 @figure("maps")
@@ -36,14 +34,9 @@ def maps(evidence: Evidence) -> Figure | None:
 
 @figure("maps-signed")
 def signed_maps(evidence: Evidence) -> Figure | None:
-    """Maps that fall below zero somewhere, as their methods returned them, divided by their largest magnitude."""
-    raw = {image: evidence.raw_maps(image) for image in evidence.shown}
-    below = {
-        method for maps in raw.values() for method, one in maps.items()
-        if float(one.min()) < -NEGATIVE * float(one.abs().max())
-    }  # fmt: skip
-    found = {image: {m: evidence.signed(maps[m]) for m in maps if m in below} for image, maps in raw.items()}
-    note = "as the methods returned them, divided by their largest magnitude; the part above zero is scored"
+    """Maps that fall below zero somewhere, as their methods returned them; only the part above zero is scored."""
+    found = {image: evidence.signed_maps(image) for image in evidence.shown}
+    note = "as the methods returned them, on the scale of the 99th percentile of their magnitude"
     return grid(evidence, found, True, "Signed saliency maps", note)
 
 

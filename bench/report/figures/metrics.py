@@ -24,7 +24,7 @@ def metrics(evidence: Evidence) -> Figure | None:
 def agreement(evidence: Evidence) -> tuple[list[str], list[list[float]]]:
     """Names of the directed metrics and AREA, and the matrix of τ over the methods; the upper half is left out."""
     lines = [line for line, _ in evidence.board.folded if not line.method.control]
-    directed = [metric for metric in evidence.board.metrics if metric.better != "none"]
+    directed = [metric for metric in evidence.board.metrics if metric.better != "none" and metric.ranks]
     kept = areas(evidence)
     columns = {metric.name: [goodness(line, metric) for line in lines] for metric in directed}
     columns[AREA] = [kept.get(line.method.label, NAN) for line in lines]

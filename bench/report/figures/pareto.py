@@ -26,7 +26,7 @@ def pareto(evidence: Evidence) -> Figure | None:
     """A panel per metric; methods that nothing beats in both are joined and named, controls are hollow."""
     board = evidence.board
     lines = [line for line, _ in board.folded]
-    found = [(metric, points(lines, metric)) for metric in board.metrics if metric.better != "none"]
+    found = [(metric, points(lines, metric)) for metric in board.metrics if metric.better != "none" and metric.ranks]
     found = [(metric, shown) for metric, shown in found if shown]
     if not found:
         return None

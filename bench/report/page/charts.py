@@ -21,7 +21,7 @@ def charts(evidence: Evidence) -> dict[str, Spec]:
 def pareto(evidence: Evidence) -> Spec:
     """Metric against time; a menu chooses the metric."""
     board = evidence.board
-    directed = [metric for metric in board.metrics if metric.better != "none"]
+    directed = [metric for metric in board.metrics if metric.better != "none" and metric.ranks]
     rows = [
         {"method": name, "kind": "control" if line.method.control else "method", "metric": metric.name,
          "title": f"{metric.name} {metric.arrow} {metric.title}", "seconds": line.method.seconds, "value": value}

@@ -86,7 +86,8 @@ def cell(row: Any, small: Map | None) -> dict[str, Any]:
 def small_maps(evidence: Evidence, image: str, methods: Sequence[str], side: int) -> dict[str, Map]:
     """Maps in [0, 1] at most `side` wide: the positive part at its own resolution, else the scored map averaged."""
     raw = evidence.raw_maps(image, methods)
-    native = {m: one for m, one in raw.items() if evidence.orders[m] in NATIVE and max(one.shape) <= side}
+    plain = not evidence.board.protocol.area
+    native = {m: one for m, one in raw.items() if plain and evidence.orders[m] in NATIVE and max(one.shape) <= side}
     found = {method: stretched(one.relu()) for method, one in native.items()}
     for method, large in evidence.maps(image, [m for m in raw if m not in native]).items():
         pooled = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(large)[None], side)[0]

@@ -44,7 +44,7 @@ def best(content: Content) -> str:
     named = {
         metric.name: [line.method.label for line in content.methods if line.cells.get(metric.name, Cell()).best]
         for metric in content.metrics
-        if metric.better != "none"
+        if metric.better != "none" and metric.ranks
     }
     parts = [f"{name}: {', '.join(methods)}" for name, methods in named.items() if methods]
     if parts:
@@ -57,7 +57,8 @@ def controls(content: Content) -> str:
         return "No control stands in the table, so that nothing shows what a map without knowledge would get."
     if not content.wins:
         return "No control, a map that knows nothing of the network, beats every method in any metric."
-    parts = [f"{win.control} in {name}" for name, win in content.wins.items()]
+    ranking = {metric.name for metric in content.metrics if metric.ranks}
+    parts = [f"{win.control} in {name}" for name, win in content.wins.items() if name in ranking]
     return f"A control beats every method: {', '.join(parts)}. Such a metric alone does not rank explainers."
 
 
@@ -71,4 +72,8 @@ def untold(content: Content) -> str:
     for difference in open_:
         counts[difference.metric] = counts.get(difference.metric, 0) + 1
     where = f" ({', '.join(f'{name} {count}' for name, count in counts.items())})" if counts else ""
-    return f"Of {plural(len(known), 'difference')} from grad-cam, {len(open_)} cannot be told from zero{where}."
+    verb = "is" if len(open_) == 1 else "are"
+    return (
+        f"Of {plural(len(known), 'difference')} from grad-cam, {len(open_)} {verb} not significantly different "
+        f"from zero{where}."
+    )

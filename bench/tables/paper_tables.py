@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -87,3 +88,31 @@ def load_table(name: str) -> PaperTable:
     facts["remarks"] = tuple(Remark(method, tuple(metrics), text) for method, metrics, text in facts.get("remarks", ()))
     facts |= {key: tuple(facts.get(key, ())) for key in ("columns", "set_up", "extra")}
     return PaperTable(name=name, rows=rows, printed=pd.read_csv(FOLDER / f"{name}.csv", dtype=str), **facts)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A number as a paper printed it."""
+
+    value: str
+    table: str
+    paper: str
+
+
+def reported(
+    classifier: str, protocol: str, keys: Mapping[str, str], key_of: Callable[[str], str | None]
+) -> dict[tuple[str, str], Reported]:
+    """By row of a table and metric, what a paper printed for the same network, method and protocol.
+
+    keys: by the row's label, the explainer with all its parameters; `key_of` gives the same of a paper's row.
+    """
+    found: dict[tuple[str, str], Reported] = {}
+    for table in map(load_table, table_names()):
+        if table.protocol != protocol:
+            continue
+        rows = {(row.model, row.method): row.spec for row in table.rows if row.classifier == classifier and row.spec}
+        for printed in table.printed.dropna(subset=["paper"]).itertuples():
+            spec = rows.get((printed.model, printed.method))
+            for label in (label for label, own in keys.items() if spec and key_of(spec) == own):
+                found.setdefault((label, printed.metric), Reported(printed.paper, table.name, table.paper))
+    return found
