@@ -32,8 +32,10 @@ class Leaderboard(Content):
     """A finished table."""
 
     def files(self) -> dict[str, bytes]:
-        """What a results folder holds of the table, by path; the same scores give the same bytes."""
-        return {entry.name: as_bytes(entry.value(self)) for entry in FORMATS}
+        """What a results folder holds of the table, by path; the same scores give the same bytes. A format that has
+        nothing to say gives no file."""
+        rendered = {entry.name: as_bytes(entry.value(self)) for entry in FORMATS}
+        return {name: content for name, content in rendered.items() if content}
 
     def write(self, folder: Path) -> None:
         """Write every file, all or nothing each."""

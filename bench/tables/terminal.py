@@ -155,7 +155,9 @@ def column_of(content: Content, metric: Metric, render: Render, starred: bool) -
         return render(cell, metric) + few + (("*" if cell.best else " ") if starred else "")
 
     won = "!" if metric.name in content.wins else ""
-    return metric.name + metric.arrow + won + (" " if starred else ""), shown
+    name, _, judge = metric.name.partition(" (")
+    room = " " if starred else ""
+    return name + metric.arrow + won + room + (f"\n({judge}{room}" if judge else ""), shown
 
 
 def blocks(
@@ -167,7 +169,7 @@ def blocks(
     block: list[tuple[Column, int]] = []
     used = first
     for column in all_columns(content, render):
-        own = max([len(column[0]), *(len(column[1](line)) for line in rows)])
+        own = max([*map(len, column[0].split("\n")), *(len(column[1](line)) for line in rows)])
         if block and used + 2 + own > width:
             yield block
             block, used = [], first
@@ -182,8 +184,10 @@ def block(
 ) -> list[str]:
     first = max([len("method"), *(len(labels[line.method.label]) for _, lines in groups for line in lines)])
     rule = "-" * (first + sum(2 + own for _, own in columns))
-    head = "  ".join(["method".ljust(first), *(name.rjust(own) for (name, _), own in columns)])
-    pieces = [rule, head.rstrip()]
+    pieces = [rule]
+    for level in range(1 + max(name.count("\n") for (name, _), _ in columns)):
+        names = [[*name.split("\n"), ""][level].rjust(own) for (name, _), own in columns]
+        pieces.append("  ".join([("" if level else "method").ljust(first), *names]).rstrip())
     for heading, lines in groups:
         pieces += [rule, *([textwrap.shorten(heading, len(rule), placeholder=" …")] if heading else [])]
         for line in lines:

@@ -51,6 +51,11 @@ function filterRows() {
 $("find").addEventListener("input", filterRows);
 $("controls").addEventListener("change", filterRows);
 $("intervals").addEventListener("change", () => document.body.classList.toggle("no-intervals", !$("intervals").checked));
+if ($("judges")) {
+  const show = () => document.body.classList.toggle("no-judges", !$("judges").checked);
+  $("judges").addEventListener("change", show);
+  show();
+}
 filterRows();
 
 // Maps: from 8-bit values at their own resolution to the size of the image, bilinearly, pixel centres aligned.

@@ -55,7 +55,7 @@ def page(evidence: Evidence, title: str | None = None) -> str:
         findings=findings(board), groups=groups(evidence), metrics=board.metrics,
         data=as_json(payload(evidence)), charts=as_json(charts(evidence)), vega=Markup(library()),
         css=Markup(source("page.css")), js=Markup(source("page.js")), bibtex=bibtex(papers(board)),
-        papers=papers(board), downloads=DOWNLOADS, transfers=transfers(board), confirming=confirming(board),
+        papers=papers(board), downloads=downloads(board), transfers=transfers(board), confirming=confirming(board),
         judges=board.provenance.get("judges", "other networks"),
     )  # fmt: skip
 
@@ -104,6 +104,11 @@ def groups(evidence: Evidence) -> list[tuple[str, bool, list[tuple[str, Line, li
         if kept:
             found.append((heading, lines[0].method.control, kept))
     return found
+
+
+def downloads(board: Content) -> list[str]:
+    """The files beside the page."""
+    return [name for name in DOWNLOADS if board.confirming or name != "transfer.csv"]
 
 
 def confirming(board: Content) -> list[tuple[Metric, Metric]]:

@@ -63,7 +63,8 @@ def controls(content: Content) -> str:
 
 
 def untold(content: Content) -> str:
-    found = content.differences
+    ranking = {metric.name for metric in content.metrics if metric.ranks}
+    found = [difference for difference in content.differences if difference.metric in ranking]
     if not found:
         return "No difference between methods was tested."
     known = [difference for difference in found if difference.p_holm == difference.p_holm]

@@ -37,7 +37,9 @@ def differences(content: Content) -> str:
 @table_format("transfer.csv")
 def transfer(content: Content) -> str:
     """Every method's own gain over the reference row beside the one that other networks confirm, in the table's units;
-    for a metric of which less is better a gain is negative."""
+    for a metric of which less is better a gain is negative. Nothing without judges."""
+    if not content.confirming:
+        return ""
     header = [
         "method",
         "metric",

@@ -1,6 +1,6 @@
 """Make published tables again from their stored rows, under today's rules of ranks and intervals.
 
-    python -m bench.run.remake FOLDER ...
+    python -m bench.remake FOLDER ...
 
 Needs neither images nor weights nor maps: rows are those of `scores/`, the facts of a method (time, passes, equal maps)
 those of `leaderboard.csv`, the provenance that of `run.json`. Every value must come out as it stands in the old table;
@@ -23,6 +23,7 @@ from bench.core.files import write_json
 from bench.core.metric import METRICS, Metric
 from bench.core.protocols import protocol
 from bench.core.version import own_version
+from bench.plugins import register
 from bench.report.figure import save
 from bench.report.figures.leaderboard import draw
 from bench.run.judgements import with_judgements
@@ -128,6 +129,7 @@ def check(board: Leaderboard, table: pd.DataFrame) -> None:
 
 
 def main(folders: list[str]) -> int:
+    register()
     try:
         for folder in map(Path, folders):
             board = remade(folder)
