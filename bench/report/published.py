@@ -39,6 +39,17 @@ class PublishedRun:
     files: list[str]
 
     @property
+    def study(self) -> str:
+        """The study that the run belongs to: the folder above its own, or none."""
+        return self.folder.rpartition("/")[0]
+
+    @property
+    def title(self) -> str:
+        """The run's own folder, less the name of the network that stands over it."""
+        name = self.folder.rpartition("/")[2]
+        return name.removeprefix(str(self.facts.get("classifier", ""))).lstrip("-") or name
+
+    @property
     def command(self) -> str:
         return str(self.facts.get("command", ""))
 
@@ -66,12 +77,23 @@ def published_page(root: Path) -> str:
     found = [read_run(file, root) for file in sorted(root.rglob("leaderboard.csv")) if "views" not in file.parts]
     if not found:
         raise UsageError(f"{root} holds no leaderboard.csv; name a folder of results")
-    counts = pd.Series([method for run in found for method in run.ranks]).value_counts()
-    methods = sorted(counts.index, key=lambda method: (-int(counts[method]), method))
+    studies = sorted({run.study for run in found})
+    groups = [(heading(study), *table([run for run in found if run.study == study])) for study in studies]
     environment = Environment(loader=PackageLoader("bench.report", ""), autoescape=True, trim_blocks=True,
                               lstrip_blocks=True, undefined=StrictUndefined)  # fmt: skip
     template = environment.get_template("published.html")
-    return template.render(runs=found, methods=methods, css=Markup(source("page.css")))
+    return template.render(runs=found, groups=groups, css=Markup(source("page.css")))
+
+
+def heading(study: str) -> str:
+    """What stands over the runs of a study, or over those of none."""
+    return f"Study: {study.replace('_', ' ')}" if study else "Leaderboards"
+
+
+def table(runs: list[PublishedRun]) -> tuple[list[PublishedRun], list[str]]:
+    """The runs and their methods, those of most runs first."""
+    counts = pd.Series([method for run in runs for method in run.ranks]).value_counts()
+    return runs, sorted(counts.index, key=lambda method: (-int(counts[method]), method))
 
 
 def main(arguments: list[str]) -> int:
