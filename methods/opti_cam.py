@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -13,7 +14,10 @@ from bench.core.classifier import Classifier
 from bench.core.explainer import MapOrder, Passes, explainer
 from bench.core.output import Output
 from bench.core.ranges import above, within
+from bench.core.spec import LATER
+from methods._adam_search import minimise
 from methods._common import check_targets, of_targets, others
+from methods._variation import Variation
 
 Normalisation = Literal["min-max", "max", "sigmoid"]
 Objective = Literal["plain", "norm", "margin", "cross-entropy"]
@@ -82,6 +86,9 @@ def opti_cam(
     objective: Objective = "plain",
     early_stop: bool = True,
     legacy: bool = False,
+    shifts: Annotated[int, LATER, within(0, 64)] = 0,
+    flips: Annotated[bool, LATER] = False,
+    backgrounds: Annotated[bool, LATER] = False,
 ) -> Tensor:
     """S(u*) = Σ_k softmax(u*)_k ReLU(A_k) with u* = argmax_u f_c(x · n(up(S(u)))), by `steps` of Adam from u = `init`.
 
@@ -97,42 +104,46 @@ def opti_cam(
     decides for all its images at once, which end with the variables of this check, and n has no guard against constant
     maps (NaN).
 
+    `shifts` (pixels), `flips` and `backgrounds` (black, mean colour, blurred) change what each step sees, so that the
+    mask cannot rest on one view; losses of two steps are not comparable then, and no image stops early.
+
     Known failure: it maximises what AD, AG and AI measure, on the network that they ask: these values are no
-    evidence for it. Ask a judge (`--judges`), boxes, or Insertion and Deletion as well.
+    evidence for it. Ask judges (`--judges`), boxes, or Insertion and Deletion as well.
     """
     check_targets(classifier, targets)
-    mask_of, loss_of, every = NORMALISATIONS[normalisation], LOSSES[objective], max(1, steps // 10)
-    eps = 0.0 if legacy else EPS
+    mask_of, loss_of = NORMALISATIONS[normalisation], LOSSES[objective]
+    eps, variation = 0.0 if legacy else EPS, Variation(shifts, flips, backgrounds)
     with torch.no_grad():
         features, rest = classifier.trunk(images)
         clean = classifier.head(features, rest)
     A = features.relu()
-    u = torch.full(A.shape[:2], init, dtype=A.dtype, device=A.device, requires_grad=True)
-    adam = torch.optim.Adam([u], lr=lr)
-    # An empty map only scales S, which n undoes: its gradient is rounding noise, which Adam would blow up to steps.
-    felt = (A.amax((2, 3)) > 0) | (normalisation == "sigmoid")
-    drawn, active = A.new_empty(A[:, 0].shape), torch.arange(len(A), device=A.device)
     size = images.shape[-2:]
 
     def mask(S: Tensor) -> Tensor:
         return mask_of(F.interpolate(S[:, None], size, mode="bilinear")[:, 0], eps)
 
-    previous, checked = A.new_full((len(A),), torch.inf), u.detach().clone()
-    for step in range(steps):
-        logits = classifier.logits(images * mask(mix(A, u[active]))[:, None])
-        loss = loss_of(logits, targets, clean, classifier.output)
-        if early_stop and step % every == 0:
-            reached = loss.detach().sum().expand_as(loss) if legacy else loss.detach()
-            last, worse = u.detach()[active], reached > previous
-            if worse.any():
-                drawn[active[worse]] = mix(A[worse], (last if legacy else checked)[worse])
-                active, A, images, targets, clean, loss, reached, last = (
-                    rows[~worse] for rows in (active, A, images, targets, clean, loss, reached, last)
-                )
-                if not len(active):
-                    break
-            previous, checked = reached, last
-        u.grad = torch.autograd.grad(loss.sum(), u)[0] * felt
-        adam.step()
-    drawn[active] = mix(A, u.detach()[active])
+    def losses(u: Tensor, active: Tensor, step: int) -> Tensor:
+        seen = variation(images[active], mask(mix(A[active], u)), classifier.mean, step)
+        return loss_of(classifier.logits(seen), targets[active], clean[active], classifier.output)
+
+    start = torch.full(A.shape[:2], init, dtype=A.dtype, device=A.device)
+    every = max(1, steps // 10) if early_stop and variation.still else None
+    u = minimise(losses, start, steps=steps, lr=lr, every=every, felt=felt(A, normalisation), joint=legacy)
+    drawn = mix(A, u)
     return drawn if normalisation == "min-max" else mask(drawn)
+
+
+def felt(A: Tensor, normalisation: Normalisation) -> Tensor:
+    """(B, K) whether a map matters. An empty one only scales S, which n undoes: its gradient is rounding noise, which
+    Adam would blow up to steps."""
+    return (A.amax((2, 3)) > 0) | (normalisation == "sigmoid")
+
+
+@explainer("opti-cam-fast", paper="Zhang et al. 2024, arXiv 2301.07002, in ten steps", passes=partial(passes, steps=10),
+           order="up-then-min-max", padded=False)  # fmt: skip
+def opti_cam_fast(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
+    """Opti-CAM in ten steps at ten times the rate: `opti-cam(steps=10,lr=1,objective=cross-entropy)`.
+
+    Nearly the paper's AD, AG and AI at a tenth of its cost. Known failure: that of opti-cam.
+    """
+    return opti_cam(classifier, images, targets, steps=10, lr=1.0, objective="cross-entropy")

@@ -33,7 +33,13 @@ def test_the_page_shows_the_table():
 
 
 def test_bench_holds_programs_rooms_and_no_loose_files():
-    assert sorted(file.stem for file in (ROOT / "bench").glob("*.py")) == ["__init__", "coverage", "plugins", "remake", "scale"]
+    assert sorted(file.stem for file in (ROOT / "bench").glob("*.py")) == [
+        "__init__",
+        "coverage",
+        "plugins",
+        "remake",
+        "scale",
+    ]
 
 
 def test_results_hold_no_code():

@@ -120,7 +120,7 @@ def parse_spec(text: str, kind: str, find: Callable[[str], Entry[T]]) -> Spec[T]
         if key in given:
             raise UsageError(f"{kind} {entry.name!r}: parameter {key!r} is given twice in {text!r}")
         try:
-            given[key] = entry.parameters[key].convert(value)
+            given[key] = entry.parameters[key].convert(unquoted(value))
         except ValueError as error:
             raise UsageError(
                 f"{kind} {entry.name!r}: {key}={value!r} {error}; the parameter is {entry.parameters[key]}"
@@ -129,11 +129,12 @@ def parse_spec(text: str, kind: str, find: Callable[[str], Entry[T]]) -> Spec[T]
 
 
 def split_list(text: str) -> list[str]:
-    """Split at commas outside parentheses: `a,b(c=1,d=2)` gives two items; empty items are dropped."""
-    items, depth, start = [], 0, 0
+    """Split at commas outside parentheses and quotes: `a,b(c=1,d="2,3")` gives two items; empty ones are dropped."""
+    items, depth, quoted, start = [], 0, False, 0
     for position, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
+        quoted ^= character == '"'
+        depth += 0 if quoted else (character == "(") - (character == ")")
+        if character == "," and depth == 0 and not quoted:
             items.append(text[start:position])
             start = position + 1
     items.append(text[start:])
@@ -182,7 +183,14 @@ def convert(text: str, kind: Any) -> Any:
     return kind(text)
 
 
+def unquoted(text: str) -> str:
+    """The text without double quotes around it, which protect commas."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
 def render(value: Any) -> str:
+    if isinstance(value, str) and "," in value:
+        return f'"{value}"'
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 

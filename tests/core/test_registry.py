@@ -97,6 +97,19 @@ def test_commas_inside_parentheses_do_not_split():
     assert split_list("a, b(c=1,d=2) ,,e") == ["a", "b(c=1,d=2)", "e"]
 
 
+def test_double_quotes_keep_a_value_with_commas_together(registry):
+    def listed(images, *, names: str = ""):
+        return images
+
+    registry.add("listed", listed, signature_of=listed)
+    texts = split_list('listed(names="a=x,b(c"),plain')
+    assert texts == ['listed(names="a=x,b(c")', "plain"]
+    spec = registry.spec(texts[0])
+    assert spec.params == {"names": "a=x,b(c"}
+    assert registry.spec(spec.label).key == spec.key
+    assert registry.spec('listed(names="a")').label == "listed(names=a)"
+
+
 def test_a_file_is_imported_once_and_failures_are_one_line(tmp_path):
     good, bad = tmp_path / "good.py", tmp_path / "bad.py"
     good.write_text("value = object()")

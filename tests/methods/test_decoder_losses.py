@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from bench.core.errors import UsageError
 from bench.core.perturb import fill
-from methods.decoder.training.backgrounds import BACKGROUNDS, background
+from methods._backgrounds import BACKGROUNDS, background
 from methods.decoder.training.losses import LOSSES, Views
 from methods.decoder.training.regularisers import REGULARISERS
 from methods.decoder.training.terms import parse_terms

@@ -29,12 +29,12 @@ from bench.data.labels import match_labels
 from bench.data.maps import PrecomputedMaps
 from bench.data.selection import select
 from bench.run.config import DEFAULT_MODEL
+from methods._backgrounds import BACKGROUNDS
 from methods._companions import load_companions
 from methods.decoder import checkpoint
 from methods.decoder.architecture import Decoder, DecoderConfig
 from methods.decoder.reading import configure
 from methods.decoder.training import pictures
-from methods.decoder.training.backgrounds import BACKGROUNDS
 from methods.decoder.training.cache import cached
 from methods.decoder.training.loop import Places, Training
 from methods.decoder.training.losses import LOSSES

@@ -20,11 +20,11 @@ from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.files import write_atomic
 from bench.core.seeds import forked_rng, seed_for
+from methods._backgrounds import background
 from methods._companions import shown_to
 from methods.decoder.architecture import Decoder, Reading, min_max
 from methods.decoder.reading import read
 from methods.decoder.training.adversary import Adversary
-from methods.decoder.training.backgrounds import background
 from methods.decoder.training.cache import restored
 from methods.decoder.training.losses import Views, drop, gain
 from methods.decoder.training.photographs import Batch, Photographs, Ticket, batches, collate, pixels_of

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from bench.core.errors import UsageError
-from methods.decoder.training.backgrounds import background
+from methods._backgrounds import background
 from methods.decoder.training.losses import LOSSES, Loss, View, Views
 from methods.decoder.training.regularisers import REGULARISERS
 from methods.decoder.training.terms import Term, parse_terms

@@ -1,4 +1,4 @@
-"""What stands where a map masks the image out during training."""
+"""What stands where a map masks the image out, while a map or a decoder is optimised."""
 
 from __future__ import annotations
 
