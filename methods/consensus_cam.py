@@ -46,7 +46,7 @@ def consensus_cam(
     steps: Annotated[int, within(1, 100_000)] = 10,
     lr: Annotated[float, within(0, 1000)] = 0.0,
     objective: Objective = "cross-entropy",
-    early_stop: bool = True,
+    early_stop: bool = False,
     shifts: Annotated[int, within(0, 64)] = 0,
     flips: bool = False,
     backgrounds: bool = False,
@@ -56,7 +56,8 @@ def consensus_cam(
     f_1 is the explained network; `companions` are the others, `NAME,NAME=FILE,…`, of the same classes. An image is
     resized for one of another input size. `variables`: the channel weights of Opti-CAM, S = Σ_k softmax(u)_k ReLU(A_k)
     from equal weights (rate 1), or every cell of a free map S from the Grad-CAM scaled to the maximum 1 (rate 0.5);
-    `lr` replaces the rate. Losses, stop, `shifts`, `flips` and `backgrounds` are those of opti-cam, each loss by a
+    `lr` replaces the rate. A free map is returned less its minimum, so that nothing of it is negative. Losses, the stop
+    of `early_stop`, `shifts`, `flips` and `backgrounds` are those of opti-cam, each loss by a
     network's own clean logits; n is the min-max. Maps S (B, h, w).
 
     Skipped where no companions are named. UsageError for a companion that does not exist, has other classes, or is the
@@ -120,7 +121,7 @@ def free_map(classifier: Classifier, images: Tensor, targets: Tensor) -> Searche
     logit = of_targets(classifier.head(features, rest), targets).sum()
     weights = torch.autograd.grad(logit, features)[0].mean((2, 3), keepdim=True)
     cam = (weights * features.detach()).sum(1).relu()
-    return cam / (cam.amax((1, 2), keepdim=True) + EPS), lambda u, active: u, None
+    return cam / (cam.amax((1, 2), keepdim=True) + EPS), lambda u, active: u - u.amin((1, 2), keepdim=True), None
 
 
 SEARCHED: dict[Variables, Callable[[Classifier, Tensor, Tensor], Searched]] = {

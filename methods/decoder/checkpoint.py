@@ -39,6 +39,12 @@ class Facts:
     """Seconds, epochs, steps, images and device of the training."""
     version: int = VERSION
 
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        """sha256 of the weights of all networks beside the classifier that took part in the training."""
+        companions = (name.rpartition("@")[2] for name in self.recipe.get("companions", ()))
+        return tuple(dict.fromkeys([*companions, *self.recipe.get("helpers", ())]))
+
     def metadata(self) -> dict[str, str]:
         """One JSON text per field, since safetensors keeps texts."""
         return {name: json.dumps(value, sort_keys=True) for name, value in dataclasses.asdict(self).items()}

@@ -41,6 +41,12 @@ def learned(classifier: Classifier, *, weights: str = "") -> Learned | None:
     return Learned(digest(file, file.stat().st_mtime_ns), facts.trained_on, f"cost: {cost}")
 
 
+def helpers(classifier: Classifier, *, weights: str = "") -> tuple[str, ...]:
+    """The further networks of its training."""
+    file = find(classifier, weights)
+    return checkpoint.read_facts(file).helpers if file else ()
+
+
 @lru_cache(maxsize=16)
 def digest(file: Path, modified: int) -> str:
     """sha256 of a file as of `modified`."""
@@ -48,7 +54,7 @@ def digest(file: Path, modified: int) -> str:
 
 
 @explainer("decoder", paper="saliency map decoder: proposal of the project", passes=passes, order="up-then-min-max",
-           learned=learned)  # fmt: skip
+           learned=learned, helpers=helpers)  # fmt: skip
 def decoder(classifier: Classifier, images: Tensor, targets: Tensor, *, weights: str = "") -> Tensor:
     """S = D(A(x), c): a network trained to compute the map from the classifier's own maps; see `methods.decoder`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ from bench.classifiers.load import load_classifier
 from bench.core.classifier import Classifier
 from bench.core.dataset import load_dataset
 from bench.core.errors import UsageError
+from bench.core.explainer import EXPLAINERS
+from bench.core.user_code import load_file
 from bench.data.pixels import load_image
 from methods.decoder import checkpoint
 from methods.decoder.architecture import Decoder, min_max
@@ -178,7 +181,7 @@ def test_the_seed_decides(toy, tmp_path):
     assert not same(a, c)
 
 
-def training(toy, recipe, tmp_path, **options):
+def training(toy, recipe, tmp_path, companions=(), **options):
     """A training without a cache, on all images."""
     classifier = load_classifier(toy[0])
     dataset = loaded(toy)
@@ -187,7 +190,7 @@ def training(toy, recipe, tmp_path, **options):
     decoder = Decoder(config)
     torch.nn.init.normal_(decoder.last.weight, std=0.1)
     images = Photographs(dataset, 32, "bilinear", labelled=recipe.target == "true")
-    return Training(recipe, classifier, decoder, images, split(dataset), Places(tmp_path))
+    return Training(recipe, classifier, decoder, images, split(dataset), Places(tmp_path), companions=companions)
 
 
 def batch_of(run, count=5):
@@ -225,6 +228,56 @@ def test_gradients_view_by_view_are_those_of_the_whole_objective(toy, tmp_path, 
     assert sums["total"] / 5 == pytest.approx(objective.item(), rel=1e-4)
     for parameter, gradient in zip(parameters, found, strict=True):
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-3, atol=1e-5)
+
+
+def lenient(toy):
+    """The toy's network with other class weights."""
+    file, _, name = toy[0].rpartition(":")
+    net = getattr(load_file(Path(file)), name)()
+    with torch.no_grad():
+        net.fc.weight.mul_(0.5)
+    return net
+
+
+def test_the_objective_is_the_mean_over_the_explained_network_and_its_companions(toy, tmp_path):
+    """Each network's losses are those of a training on it alone, by its own clean logits."""
+    companion = Classifier(lenient(toy), name="lenient", layer="features[-1]", input_size=32)
+    terms = ("mimic=0.3,drop=2,keep-odds(temperature=2)", "", "black")
+    both = Recipe(*terms, companions=(f"lenient@{companion.digest}",))
+    run = training(toy, both, tmp_path, companions=(companion,))
+    batch = batch_of(run)
+    sums, masks = run.gradients(run.prepared(batch))
+    gradient = [p.grad.clone() for p in run.decoder.parameters() if p.grad is not None]
+    values = {}
+    for net in (run.classifier, companion):
+        clean, seen = (net.logits(x).detach() for x in (batch["images"] / 255, batch["images"] / 255 * masks[:, None]))
+        targets = run.classifier.logits(batch["images"] / 255).argmax(1)
+        views = Views(clean, targets, masks, masked=seen)
+        values[net.name] = {term.label: term.spec.value.function(views, **term.spec.params) for term in both.losses}
+    for label in values["lenient"]:
+        assert sums[label] == pytest.approx(values[run.classifier.name][label].sum().item(), rel=1e-4)
+        assert sums[f"{label} (lenient)"] == pytest.approx(values["lenient"][label].sum().item(), rel=1e-4)
+    weighted = [sum(term.weight * values[name][term.label] for term in both.losses).sum().item() for name in values]
+    assert sums["total"] == pytest.approx(sum(weighted) / 2, rel=1e-4)
+    assert weighted[0] != pytest.approx(weighted[1], rel=0.05)
+    alone = training(toy, Recipe(*terms), tmp_path)
+    alone.gradients(alone.prepared(batch))
+    single = [p.grad for p in alone.decoder.parameters() if p.grad is not None]
+    assert any(not torch.allclose(one, other) for one, other in zip(gradient, single, strict=True))
+
+
+def test_networks_that_helped_never_judge_the_maps(toy, tmp_path):
+    """Companions, and those of the checkpoint that a training started from, are the explainer's helpers."""
+    weights, out = tmp_path / "lenient.safetensors", tmp_path / "first"
+    safetensors.torch.save_file(lenient(toy).state_dict(), weights)
+    assert main(arguments(toy, out, "--epochs", "1", "--companions", f"{toy[0]}={weights}")) == 0
+    classifier, first = load_classifier(toy[0]), out / "decoder.safetensors"
+    digest = load_classifier(toy[0], weights=weights).digest
+    helpers = EXPLAINERS["decoder"].value.helpers
+    assert helpers(classifier, weights=str(first)) == (digest,)
+    assert main(arguments(toy, tmp_path / "second", "--epochs", "1", "--init", str(first))) == 0
+    assert helpers(classifier, weights=str(tmp_path / "second" / "decoder.safetensors")) == (digest,)
+    assert helpers(classifier, weights="") == ()
 
 
 def test_out_of_memory_halves_the_images_at_once_and_says_so(toy, tmp_path, monkeypatch, capsys):

@@ -20,6 +20,7 @@ from bench.core.classifier import Classifier, state_digest
 from bench.core.dataset import Dataset, load_dataset
 from bench.core.device import device_name, prepare_process
 from bench.core.errors import UsageError
+from bench.core.explainer import EXPLAINERS
 from bench.core.files import write_atomic
 from bench.core.program import command
 from bench.core.ranges import above, at_least, within
@@ -112,7 +113,7 @@ def train(args: argparse.Namespace) -> Path:
     """Carry out a training, or what is left of it; the checkpoint's path. Raises UsageError."""
     classifier = load_classifier(args.model, layer=args.layer, weights=args.weights, device=args.device)
     companions = load_companions(args.companions, classifier)
-    recipe = build_recipe(args, companions)
+    recipe = build_recipe(args, companions, helpers_before(args, classifier))
     dataset = load_images(args)
     if not classifier.output.exclusive:
         why = f"{classifier.name} gives {classifier.output.name}"
@@ -139,15 +140,25 @@ def train(args: argparse.Namespace) -> Path:
     return finish(args, training, args.trained_on or f"{len(dataset.samples)} images, {dataset.name} {args.data_root}")
 
 
-def build_recipe(args: argparse.Namespace, companions: Sequence[Classifier] = ()) -> Recipe:
-    fields = {field.name for field in dataclasses.fields(Recipe)} - {"init", "companions"}
-    if args.init and not args.init.is_file():
-        raise UsageError(f"no such decoder: {args.init}")
+def helpers_before(args: argparse.Namespace, classifier: Classifier) -> tuple[str, ...]:
+    """The networks behind what the training starts from and what it imitates."""
+    found = list(checkpoint.read_facts(args.init).helpers) if args.init else []
+    if args.teacher:
+        teacher = EXPLAINERS.spec(args.teacher)
+        found += teacher.value.helpers(classifier, **teacher.params)
+    return tuple(dict.fromkeys(found))
+
+
+def build_recipe(
+    args: argparse.Namespace, companions: Sequence[Classifier] = (), helpers: tuple[str, ...] = ()
+) -> Recipe:
+    fields = {field.name for field in dataclasses.fields(Recipe)} - {"init", "companions", "helpers"}
     init = hashlib.sha256(args.init.read_bytes()).hexdigest() if args.init else ""
     recipe = Recipe(
         **{name: getattr(args, name) for name in fields},
         init=init,
         companions=tuple(f"{net.name}@{net.digest}" for net in companions),
+        helpers=helpers,
     )
     if recipe.imitates != bool(args.distil_maps):
         raise UsageError("the loss distil and --distil-maps need each other")

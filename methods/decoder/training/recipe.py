@@ -43,6 +43,9 @@ class Recipe:
     """Weight of the discriminator's verdict on masked images."""
     companions: tuple[str, ...] = ()
     """`NAME@DIGEST` of the further networks that the losses ask as well; none of them may judge the maps."""
+    helpers: tuple[str, ...] = ()
+    """sha256 of the weights of networks that helped before: to make the maps that it imitates, or the
+    checkpoint that it started from."""
     init: str = ""
     """sha256 of the checkpoint that the decoder started from."""
 
