@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
@@ -14,12 +14,21 @@ from bench.core.classifier import Classifier
 from methods._common import check_targets
 
 
-def library_map(method: str, classifier: Classifier, images: Tensor, targets: Tensor, **options: Any) -> Tensor:
-    """(B, h, w) `get_cam_image` of one of the library's classes, hence without its ReLU and its two min-max steps.
+def library_map(
+    method: str,
+    classifier: Classifier,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    score: Callable[[int], Callable[[Tensor], Tensor]] | None = None,
+    **options: Any,
+) -> Tensor:
+    """(B, h, w) `get_cam_image` of a class of the library, hence without its ReLU and its two min-max steps.
 
     The library is imported when it is first used: it takes longer to import than all of the project.
 
-    `options` go to the class. Raises UsageError for a class index that does not exist.
+    `score` gives for a class what is derived, a function of one image's logits; by default the class's own.
+    `options` go to the library's class. Raises UsageError for a class index that does not exist.
     """
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -27,12 +36,12 @@ def library_map(method: str, classifier: Classifier, images: Tensor, targets: Te
     check_targets(classifier, targets)
     with spare_tap(classifier.module) as tap:
         cam = getattr(pytorch_grad_cam, method)(classifier.module, [tap], **options)
-        wanted = [ClassifierOutputTarget(target) for target in targets.tolist()]
+        wanted = [(score or ClassifierOutputTarget)(target) for target in targets.tolist()]
         try:
             with torch.set_grad_enabled(cam.uses_gradients):
                 logits = cam.activations_and_grads(images)
             if cam.uses_gradients:
-                sum(target(row) for target, row in zip(wanted, logits, strict=True)).backward()
+                torch.stack([target(row) for target, row in zip(wanted, logits, strict=True)]).sum().backward()
             activations = [maps.numpy() for maps in cam.activations_and_grads.activations]
             gradients = [maps.numpy() for maps in cam.activations_and_grads.gradients] or [None]
         finally:

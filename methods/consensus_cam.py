@@ -21,7 +21,7 @@ from methods._variation import Variation
 from methods.opti_cam import EPS, LOSSES, NORMALISATIONS, Objective, felt, mix
 
 Variables = Literal["channels", "map"]
-RATES: dict[Variables, float] = {"channels": 1.0, "map": 0.5}
+RATES: dict[Variables, float] = {"channels": 1.0, "map": 0.06}
 
 
 def passes(classifier: Classifier, *, companions: str = "", steps: int = 10, **_: object) -> Passes:
@@ -55,7 +55,7 @@ def consensus_cam(
 
     f_1 is the explained network; `companions` are the others, `NAME,NAME=FILE,…`, of the same classes. An image is
     resized for one of another input size. `variables`: the channel weights of Opti-CAM, S = Σ_k softmax(u)_k ReLU(A_k)
-    from equal weights (rate 1), or every cell of a free map S from the Grad-CAM scaled to the maximum 1 (rate 0.5);
+    from equal weights (rate 1), or every cell of a free map S from the Grad-CAM scaled to the maximum 1 (rate 0.06);
     `lr` replaces the rate. A free map is returned less its minimum, so that nothing of it is negative. Losses, the stop
     of `early_stop`, `shifts`, `flips` and `backgrounds` are those of opti-cam, each loss by a
     network's own clean logits; n is the min-max. Maps S (B, h, w).

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
+from bench.core.maps import upsample
 from bench.core.ranges import within
 from bench.core.seeds import forked_rng
 from methods._captum import CHUNK, attribute, attribute_singly, strongest
+from methods._class_gradient import gradient_passes, maps_and_gradient
 from methods._common import one_by_one
 
 
@@ -92,6 +94,32 @@ def smoothgrad(
 
     Known failure: the noisy images lie outside what the net was trained on; `sigma` decides what is seen.
     """
+    return of_noisy_copies("smoothgrad", classifier, images, targets, samples, sigma, seeds)
+
+
+@explainer("smoothgrad-squared", paper="Hooker et al. 2019, arXiv 1806.10758", library="captum",
+           passes=lambda classifier, *, samples=50, sigma=0.15: Passes(samples, samples),
+           quick="samples=10", padded=False, uses_layer=False)  # fmt: skip
+def smoothgrad_squared(
+    classifier: Classifier,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    samples: Annotated[int, within(1, 100_000)] = 50,
+    sigma: Annotated[float, within(0, 10)] = 0.15,
+    seeds: Tensor,
+) -> Tensor:
+    """(B, H, W) max over colours of mean over samples of (∂f_c(x + n)/∂x)², n ~ N(0, (sigma · (max x - min x))²).
+
+    Known failure: that of SmoothGrad; squares let few pixels take all.
+    """
+    return of_noisy_copies("smoothgrad_sq", classifier, images, targets, samples, sigma, seeds)
+
+
+def of_noisy_copies(
+    kind: str, classifier: Classifier, images: Tensor, targets: Tensor, samples: int, sigma: float, seeds: Tensor
+) -> Tensor:
+    """(B, H, W) largest magnitude over colours of what Captum's noise tunnel makes of the gradients."""
     from captum.attr import NoiseTunnel, Saliency
 
     method = NoiseTunnel(Saliency(classifier.module))
@@ -100,7 +128,7 @@ def smoothgrad(
         deviation = sigma * (image.max() - image.min()).item()
         result: Tensor = method.attribute(
             image,
-            nt_type="smoothgrad",
+            nt_type=kind,
             nt_samples=samples,
             stdevs=deviation,
             nt_samples_batch_size=min(samples, CHUNK),
@@ -130,3 +158,18 @@ def guided_backprop(classifier: Classifier, images: Tensor, targets: Tensor) -> 
 
     method = GuidedBackprop(classifier.guided_module())
     return strongest(attribute(classifier, images, targets, method.attribute))
+
+
+@explainer("guided-grad-cam", paper="Selvaraju et al. 2017, arXiv 1610.02391, section 3.2", library="captum",
+           passes=lambda classifier: Passes(1 + gradient_passes(classifier).forward, 2), skip=needs_relus)  # fmt: skip
+def guided_grad_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
+    """(B, H, W) guided backpropagation times the upsampled, rectified Grad-CAM.
+
+    Raises Skip for a net that torch.fx cannot follow.
+
+    Known failure: that of guided backpropagation: within the Grad-CAM it shows edges.
+    """
+    guided = guided_backprop(classifier, images, targets)
+    A, g = maps_and_gradient(classifier, images, targets)
+    cam = (g.mean((2, 3), keepdim=True) * A).sum(1).relu()
+    return guided * upsample(cam, images.shape[-1])

@@ -141,9 +141,11 @@ def felt(A: Tensor, normalisation: Normalisation) -> Tensor:
 
 @explainer("opti-cam-fast", paper="Zhang et al. 2024, arXiv 2301.07002, in ten steps", passes=partial(passes, steps=10),
            order="up-then-min-max", padded=False)  # fmt: skip
-def opti_cam_fast(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
+def opti_cam_fast(
+    classifier: Classifier, images: Tensor, targets: Tensor, *, steps: Annotated[int, within(1, 1000)] = 10
+) -> Tensor:
     """Opti-CAM in ten steps at ten times the rate: `opti-cam(steps=10,lr=1,objective=cross-entropy,early_stop=false)`.
 
     Nearly the paper's AD, AG and AI at a tenth of its cost. Known failure: that of opti-cam.
     """
-    return opti_cam(classifier, images, targets, steps=10, lr=1.0, objective="cross-entropy", early_stop=False)
+    return opti_cam(classifier, images, targets, steps=steps, lr=1.0, objective="cross-entropy", early_stop=False)

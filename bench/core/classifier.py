@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import FOREIGN_ERRORS, Skip, UsageError
+from bench.core.net.attention import Attention, AttentionRecorder, attention_of
 from bench.core.net.counting import Meter, Tally
 from bench.core.net.examine import alike, examine, probe_images, refuse_real_interrupt, refuse_unusable
 from bench.core.net.folding import folded
@@ -245,6 +246,16 @@ class Classifier:
             return list(maps), self._leave(answers)
 
         return tapped
+
+    def attention(self, images: Tensor) -> Attention:
+        """The self-attention of every block of a transformer and the logits, in one pass of images (B, 3, S, S).
+
+        `torch.autograd.grad(logits…, weights)` works where the images require a gradient. Raises Skip for a net without
+        attention over all patches.
+        """
+        with AttentionRecorder() as recorder:
+            logits = self.logits(images)
+        return attention_of(recorder.weights, logits, self.prefix_tokens, self.name)
 
     def guided_module(self) -> nn.Module:
         """Images to logits, with every ReLU and ReLU6 call as a `nn.ReLU` of its own; shares the parameters.

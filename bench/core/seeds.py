@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch.utils.data import get_worker_info
 
@@ -26,12 +27,17 @@ def seed_for(*parts: object) -> int:
 
 @contextmanager
 def forked_rng(seed: int) -> Iterator[None]:
-    """Run library code that draws from torch's global generator under `seed`, leaving the generator as it was.
+    """Run library code that draws from torch's or NumPy's global generator under `seed`, leaving both as they were.
 
     A loader's worker reads images on the CPU, and a forked one must not touch the GPU.
     """
     on_gpu = torch.cuda.is_available() and get_worker_info() is None
     devices = list(range(torch.cuda.device_count())) if on_gpu else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
+    before = np.random.get_state()  # noqa: NPY002  Captum draws from it
+    try:
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002
+            yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
