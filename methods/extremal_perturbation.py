@@ -40,33 +40,38 @@ def passes(classifier: Classifier, *, areas: str = "0.1", steps: int = 800, **_:
 
 
 class SmoothMask:
-    """Masks (B, H, W) from cells (B, h, w): each pixel is the smooth maximum of the cells near it, weighted by a
-    Gaussian bump, so that a mask has no detail finer than the bump and reaches 1 where a cell does."""
+    """Masks from cells (B, h, w) in [0, 1], one every STEP pixels: each pixel is the smooth maximum of the cells near
+    it, weighted by exp(-2 max(d - ½, 0)²), d their distance in SIGMA. So a mask is 1 about a cell that is, and has no
+    detail finer than the weight."""
 
     def __init__(self, size: tuple[int, int], like: Tensor):
-        self.size = size
+        self.size, self.reach = size, 1 + ceil(SIGMA / STEP)
+        self.margin = round(SIGMA)
         self.shape = tuple(ceil(side / STEP) for side in size)
-        reach = ceil(SIGMA / STEP) + 1  # the bump ends within so many cells
-        self.reach = reach
-        offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
-        pieces = []
-        for side, cells in zip(size, self.shape, strict=True):
-            pixel = (torch.arange(side, dtype=torch.float64) + 0.5) / STEP - 0.5
-            nearest = pixel.round().clamp(0, cells - 1)
-            away = (nearest[:, None] + offsets - pixel[:, None]) * STEP
-            pieces.append((nearest.long(), away))
-        (self.row, down), (self.column, across) = pieces
-        distance = torch.sqrt(down[:, None, :, None] ** 2 + across[None, :, None, :] ** 2)
-        inside = (distance < SIGMA).double()
-        bump = inside * torch.exp(-0.5 * (distance / (SIGMA / 2)) ** 2)
-        self.bump = (bump / bump.amax((2, 3), keepdim=True)).flatten(2).to(like)
+        self.rows, down = self.axis(self.shape[0])
+        self.columns, across = self.axis(self.shape[1])
+        distance = (down[:, None, :, None] ** 2 + across[None, :, None, :] ** 2).sqrt() / SIGMA
+        self.weights = (-2 * (distance - 0.5).clamp(min=0) ** 2).exp().flatten(2).to(like)
 
-    def __call__(self, cells: Tensor) -> Tensor:
+    def axis(self, cells: int) -> tuple[Tensor, Tensor]:
+        """Along an axis with its margins, a row per pixel: the cell before it, counted from `reach` cells before the
+        first one, and its distances (n, 2 reach + 1) from the cells about that one."""
+        pixels = torch.arange(STEP * (cells + 2 * self.margin // STEP) - STEP + 1) - self.margin
+        before = pixels.div(STEP, rounding_mode="floor")
+        around = before[:, None] + torch.arange(-self.reach, self.reach + 1)
+        return before + self.margin // STEP, (pixels[:, None] - STEP * around).double()
+
+    def __call__(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Masks (B, H, W), and the same with a margin of SIGMA pixels all around."""
         k = 2 * self.reach + 1
-        near = F.unfold(F.pad(cells[:, None], (self.reach,) * 4, mode="replicate"), k)
-        near = near.view(len(cells), k * k, *self.shape)[:, :, self.row][:, :, :, self.column]
-        weighted = near.permute(0, 2, 3, 1) * self.bump
-        return ((weighted * COLDNESS).softmax(-1) * weighted).sum(-1)
+        outside = self.reach + self.margin // STEP
+        near = F.unfold(F.pad(cells[:, None], (outside,) * 4), k)
+        grid = [side + 2 * (self.margin // STEP) for side in self.shape]
+        near = near.view(len(cells), k * k, *grid)[:, :, self.rows][:, :, :, self.columns]
+        weighted = near.permute(0, 2, 3, 1) * self.weights
+        full = ((weighted * COLDNESS).softmax(-1) * weighted).sum(-1).clamp(0, 1)
+        inside = [slice(self.margin, self.margin + side) for side in self.size]
+        return full[:, inside[0], inside[1]], full
 
 
 def pyramid(images: Tensor) -> Tensor:
@@ -110,8 +115,8 @@ def extremal_perturbation(
 
     r_a a vector with a share a of ones and zeros else; λ starts at 300 and grows by 1.0035 a step. `steps` of SGD
     (momentum and dampening 0.9) from a full mask, every second one on the mirrored image; `areas` as 0.05+0.1+0.2. A
-    mask is a smooth maximum over a grid of cells of 7 pixels (reach 21); a pixel is taken from a pyramid of 8 blurs up
-    to a sigma of 20 pixels. The numbers are those of the authors' TorchRay.
+    mask is a smooth maximum over a cell every 7 pixels (width 21), its area that of the mask with a margin of 21
+    pixels; a pixel is taken from a pyramid of 8 blurs up to a sigma of 20 pixels. All as in the authors' TorchRay.
 
     Known failure: the area is the user's choice and not found; a small one cuts an object, a large one takes in what
     is beside it.
@@ -120,22 +125,22 @@ def extremal_perturbation(
     size = (images.shape[-2], images.shape[-1])
     smooth, levels = SmoothMask(size, images), pyramid(images)
     total = images.new_zeros(len(images), *size)
-    pixels = size[0] * size[1]
     for area in areas_of(areas):
-        wanted = (torch.arange(pixels, device=images.device) >= pixels - round(area * pixels)).to(images)
         cells = images.new_ones(len(images), *smooth.shape).requires_grad_()
+        pixels = smooth(cells)[1][0].numel()
+        wanted = (torch.arange(pixels, device=images.device) >= int(pixels * (1 - area))).to(images)
         sgd = torch.optim.SGD([cells], lr=lr, momentum=0.9, dampening=0.9)
         pressure = PRESSURE
         for step in range(steps):
-            masks = smooth(cells)
+            masks, full = smooth(cells)
             seen = perturbed(levels, masks)
-            reward = of_targets(classifier.logits(seen.flip(3) if step % 2 else seen), targets)
-            miss = (masks.flatten(1).sort(1).values - wanted).square().mean(1)
+            reward = of_targets(classifier.logits(seen if step % 2 else seen.flip(3)), targets)
+            miss = (full.flatten(1).sort(1).values - wanted).square().mean(1)
             (cells.grad,) = torch.autograd.grad((pressure * miss - reward).sum(), cells)
             sgd.step()
             with torch.no_grad():
                 cells.clamp_(0, 1)
             pressure *= GROWTH
         with torch.no_grad():
-            total += smooth(cells)
+            total += smooth(cells)[0]
     return total

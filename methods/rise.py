@@ -72,14 +72,11 @@ def rise(
     behind = fill(images[0], background, classifier.mean)
     mean = images.new_zeros(images.shape[0], *size, dtype=torch.float64)
     spread = torch.zeros_like(mean)
+    cells = torch.rand(samples, grid, grid, generator=generator) < keep
+    shifts = torch.stack([torch.randint(ceil(side / grid), (samples,), generator=generator) for side in size], 1)
     seen = 0
-    while seen < samples:
-        count = min(chunk, samples - seen)
-        cells = (torch.rand(count, grid, grid, generator=generator) < keep).to(images)
-        shifts = torch.stack(
-            [torch.randint(ceil(side / grid), (count,), generator=generator) for side in size], 1
-        )  # fmt: skip
-        masks = masks_of(cells, shifts.to(images.device), size)
+    for some, moved in zip(cells.split(chunk), shifts.split(chunk), strict=True):
+        count, masks = len(some), masks_of(some.to(images), moved.to(images.device), size)
         for i, (image, target) in enumerate(zip(images, targets, strict=True)):
             logits = classifier.logits(torch.addcmul(behind, masks[:, None], image - behind))
             p = of_targets(classifier.output.log_probabilities(logits), target.expand(count)).exp()

@@ -14,7 +14,6 @@ from methods._class_gradient import gradient_passes, maps_and_gradient
 from methods._common import check_targets
 
 Variant = Literal["paper", "average", "torch-cam"]
-EPS = 1e-8
 
 
 def passes(classifier: Classifier, *, samples: int = 4, variant: Variant = "paper", **_: object) -> Passes:
@@ -24,7 +23,7 @@ def passes(classifier: Classifier, *, samples: int = 4, variant: Variant = "pape
 
 def over(numerator: Tensor, denominator: Tensor) -> Tensor:
     """Their quotient, 0 where the denominator is."""
-    return torch.where(denominator.abs() > EPS, numerator / denominator.where(denominator != 0, 1), 0)
+    return torch.where(denominator != 0, numerator / denominator.where(denominator != 0, 1), 0)
 
 
 def alpha(A: Tensor, second: Tensor, third: Tensor) -> Tensor:
