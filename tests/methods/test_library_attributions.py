@@ -95,7 +95,7 @@ def test_gradient_shap_without_noise_tends_to_integrated_gradients() -> None:
 
 
 def test_deeplift_sums_to_the_difference_from_black() -> None:
-    classifier, images = toy_classifier("deep_head"), photo(2)
+    classifier, images = toy_classifier("gap_linear"), photo(2)
     drawn = draw("deeplift", classifier, images)
     change = (classifier.logits(images) - classifier.logits(torch.zeros_like(images)))[range(2), TARGETS]
     torch.testing.assert_close(3 * drawn.sum((1, 2)), change.detach(), rtol=1e-3, atol=1e-4)
