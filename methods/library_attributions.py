@@ -40,8 +40,8 @@ def deconvolution(classifier: Classifier, images: Tensor, targets: Tensor) -> Te
 def deeplift(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """(B, H, W) signed mean over colours of DeepLIFT's contributions from black, by the rescale rule at every ReLU.
 
-    Max pooling layers have their rule too, other nonlinearities pass their gradient: behind them the contributions do
-    not sum to f_c(x) - f_c(black). Raises Skip for a net that torch.fx cannot follow.
+    Other nonlinearities pass their gradient; in nets with max pooling the contributions do not sum to
+    f_c(x) - f_c(black). Raises Skip for a net that torch.fx cannot follow.
 
     Known failure: where the baseline and the image differ little in a unit, its multiplier is the gradient's noise.
     """

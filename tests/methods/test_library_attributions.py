@@ -94,33 +94,38 @@ def test_gradient_shap_without_noise_tends_to_integrated_gradients() -> None:
     assert (shap - exact).abs().mean() < 0.05 * exact.abs().mean()
 
 
+class Plain(nn.Module):
+    """Convolution, ReLU, convolution, ReLU, global average pooling, linear: nothing else."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 6, 3, bias=bias), nn.ReLU(), nn.Conv2d(6, 5, 3, bias=bias), nn.ReLU()
+        )  # fmt: skip
+        self.fc = nn.Linear(5, 5, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.fc(self.features(x).mean((2, 3)))
+        return found
+
+
+def plain(bias: bool) -> tuple[Classifier, Tensor]:
+    torch.manual_seed(1)
+    return Classifier(Plain(bias), name="plain", layer="features[-1]", input_size=16), photo(2, 16)
+
+
 def test_deeplift_sums_to_the_difference_from_black() -> None:
-    classifier, images = toy_classifier("gap_linear"), photo(2)
+    classifier, images = plain(bias=True)
     drawn = draw("deeplift", classifier, images)
     change = (classifier.logits(images) - classifier.logits(torch.zeros_like(images)))[range(2), TARGETS]
-    torch.testing.assert_close(3 * drawn.sum((1, 2)), change.detach(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(3 * drawn.sum((1, 2)), change.detach(), rtol=1e-3, atol=1e-5)
 
 
 def test_lrp_keeps_the_logit_where_nothing_has_a_bias() -> None:
     """Conservation: the relevance of the pixels sums to the logit."""
-
-    class Plain(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.features = nn.Sequential(
-                nn.Conv2d(3, 6, 3, bias=False), nn.ReLU(), nn.Conv2d(6, 5, 3, bias=False), nn.ReLU()
-            )
-            self.fc = nn.Linear(5, 3, bias=False)
-
-        def forward(self, x: Tensor) -> Tensor:
-            found: Tensor = self.fc(self.features(x).mean((2, 3)))
-            return found
-
-    torch.manual_seed(1)
-    classifier, images = Classifier(Plain(), name="plain", layer="features[-1]", input_size=16), photo(2, 16)
-    targets = torch.tensor([0, 2])
-    logits = classifier.logits(images)[range(2), targets].detach()
-    torch.testing.assert_close(draw("lrp", classifier, images, targets).sum((1, 2)), logits, rtol=1e-2, atol=1e-4)
+    classifier, images = plain(bias=False)
+    logits = classifier.logits(images)[range(2), TARGETS].detach()
+    torch.testing.assert_close(draw("lrp", classifier, images).sum((1, 2)), logits, rtol=1e-2, atol=1e-4)
 
 
 def test_a_deconvolution_lets_back_what_is_positive() -> None:
