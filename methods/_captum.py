@@ -21,7 +21,7 @@ def attribute(
     """(B, 3, H, W) attributions of `run(images, targets)`, on copies of the images that require a gradient."""
     check_targets(classifier, targets)
     with warnings.catch_warnings(), torch.enable_grad():
-        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
+        warnings.filterwarnings("ignore", message="Setting (forward, )?backward hooks")
         return run(images.detach().clone().requires_grad_(), targets).detach()
 
 

@@ -66,7 +66,7 @@ def super_resolution(
 
 
 @explainer("augmented-grad-cam", paper="Morbidelli et al. 2020, doi 10.1109/ICASSP40776.2020.9054416", passes=passes,
-           order="up-then-min-max", quick="copies=10", padded=False)  # fmt: skip
+           order="up-then-min-max", quick="copies=5", padded=False)  # fmt: skip
 def augmented_grad_cam(
     classifier: Classifier,
     images: Tensor,

@@ -99,7 +99,7 @@ def perturbed(levels: Tensor, masks: Tensor) -> Tensor:
 
 
 @explainer("extremal-perturbation", paper="Fong et al. 2019, arXiv 1910.08485", passes=passes, order="up-then-min-max",
-           quick="steps=20", padded=False, uses_layer=False)  # fmt: skip
+           padded=False, uses_layer=False)  # fmt: skip
 def extremal_perturbation(
     classifier: Classifier,
     images: Tensor,

@@ -104,7 +104,7 @@ def feature_ablation(
 
 
 @explainer("lime", paper="Ribeiro et al. 2016, arXiv 1602.04938", library="captum",
-           passes=lambda classifier, *, samples=500, segments=50: Passes(samples), quick="samples=150", padded=False,
+           passes=lambda classifier, *, samples=500, segments=50: Passes(samples), padded=False,
            uses_layer=False)  # fmt: skip
 @torch.no_grad()
 def lime(
@@ -135,7 +135,7 @@ def lime(
 
 
 @explainer("kernel-shap", paper="Lundberg & Lee 2017, arXiv 1705.07874", library="captum",
-           passes=lambda classifier, *, samples=500, segments=50: Passes(samples), quick="samples=150",
+           passes=lambda classifier, *, samples=500, segments=50: Passes(samples),
            padded=False, uses_layer=False)  # fmt: skip
 @torch.no_grad()
 def kernel_shap(

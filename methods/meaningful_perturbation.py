@@ -26,7 +26,7 @@ def total_variation(m: Tensor, power: float) -> Tensor:
 
 
 @explainer("meaningful-perturbation", paper="Fong & Vedaldi 2017, arXiv 1704.03296", passes=passes,
-           order="up-then-min-max", quick="steps=30", padded=False, uses_layer=False)  # fmt: skip
+           order="up-then-min-max", padded=False, uses_layer=False)  # fmt: skip
 def meaningful_perturbation(
     classifier: Classifier,
     images: Tensor,

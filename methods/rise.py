@@ -40,7 +40,7 @@ def masks_of(cells: Tensor, shifts: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @explainer("rise", paper="Petsiuk et al. 2018, arXiv 1806.07421", passes=passes, order="up-then-min-max",
-           quick="samples=200", padded=False, uses_layer=False)  # fmt: skip
+           padded=False, uses_layer=False)  # fmt: skip
 @torch.no_grad()
 def rise(
     classifier: Classifier,
