@@ -23,6 +23,11 @@ def masked_image(case: Case) -> Iterator[torch.Tensor]:
     yield (case.image * mask + case.filled(case.protocol.masked_out) * (1 - mask))[None]
 
 
+def complement(case: Case) -> Iterator[torch.Tensor]:
+    """x · (1 − m) + b · m: the image without what the map shows."""
+    yield from masked_image(dataclasses.replace(case, map=1 - case.map.clamp(0, 1)))
+
+
 def equally_wide(case: Case) -> Iterator[torch.Tensor]:
     """The masked image of the map brought to a mean of 0.3 (`bench.core.maps.equal_area`)."""
     yield from masked_image(dataclasses.replace(case, map=equal_area(case.map[None], AREA)[0]))
@@ -97,3 +102,14 @@ def average_increase_at_equal_area(scores: Scores) -> float:
     """AI of the map brought to a mean of 0.3 by a power of its values: it measures where the map points, and no
     monotone transform of the map changes it. Under a protocol with an area it still takes 0.3."""
     return average_increase(scores)
+
+
+@metric("ADD", kind="score", better="higher", title="Average Drop in Deletion",
+        paper="Jung & Oh 2021 (LIFT-CAM), arXiv 2102.05228", derive=complement, n_derived=one_image,
+        bounds=(0, 1))  # fmt: skip
+def average_drop_in_deletion(scores: Scores) -> float:
+    """max(0, p − o) / p of the image without what the map shows, in [0, 1]: AD of 1 − m, where more is better.
+
+    Known failure: the map that shows everything wins: Fake-CAM takes all away.
+    """
+    return average_drop(scores)
