@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +26,7 @@ from bench.tables.leaderboard import MethodRow, build_leaderboard
 
 SIZE = 16
 NAMES = ("AD", "I", "D")
+JUDGED = dataclasses.replace(METRICS["AD"].value, name="AD (other)", judge="0123", title="Average Drop, judge other")
 
 
 def evidence_of(values: dict[str, np.ndarray], maps: dict[str, torch.Tensor], **facts) -> Evidence:
@@ -33,7 +36,8 @@ def evidence_of(values: dict[str, np.ndarray], maps: dict[str, torch.Tensor], **
         for i, value in enumerate(scores):
             curve = np.linspace(0, value, 5)
             rows.append({"method": method, "image": f"{i:04}", "key": f"{method}-{i}", "target": 1, "p": 0.5,
-                         "right": True, "degenerate": "", "tied": 0.0, "AD": value, "I": 1 - value, "D": value,
+                         "right": True, "degenerate": "", "tied": 0.0, "AD": value, "AD (other)": 0.5 * value + 0.1,
+                         "I": 1 - value, "D": value,
                          "I_vector": curve, "D_vector": curve[::-1]})  # fmt: skip
     frame = pd.DataFrame(rows)
 
@@ -44,7 +48,7 @@ def evidence_of(values: dict[str, np.ndarray], maps: dict[str, torch.Tensor], **
     controls = facts.pop("controls", ())
     equal = facts.pop("equal", {})
     methods = [MethodRow(m, m in controls, "ok", equal_to=equal.get(m), seconds=0.1 + i) for i, m in enumerate(values)]
-    metrics = [METRICS[name].value for name in NAMES]
+    metrics = [*(METRICS[name].value for name in NAMES), *([JUDGED] if facts.pop("judged", False) else [])]
     board = build_leaderboard(methods, frame, metrics, protocol("clean"), {"classifier": "net", "data": "photos"})
     picture = Picture(np.full((SIZE, SIZE, 3), 100, np.uint8))
     images = sorted(frame.image.unique())
@@ -68,9 +72,17 @@ def run() -> Evidence:
     return evidence_of(values, maps, controls=("random",))
 
 
+@pytest.fixture(scope="module")
+def judged() -> Evidence:
+    rng = np.random.default_rng(0)
+    means = (("grad-cam", 0.4), ("b", 0.2), ("c", 0.6), ("random", 0.5))
+    values = {name: np.clip(rng.normal(mean, 0.05, 30), 0, 1) for name, mean in means}
+    return evidence_of(values, dict.fromkeys(values, ramp()), controls=("random",), judged=True)
+
+
 @pytest.mark.parametrize("name", [entry.name for entry in FIGURES])
-def test_every_figure_is_drawn_and_fits_a_page(run, name, tmp_path):
-    drawn = FIGURES[name].value(run)
+def test_every_figure_is_drawn_and_fits_a_page(run, judged, name, tmp_path):
+    drawn = FIGURES[name].value(judged if name == "transfer" else run)
     assert drawn is not None
     save(drawn, tmp_path, name)
     with Image.open(tmp_path / f"{name}.png") as image:
@@ -174,3 +186,14 @@ def test_the_worst_image_is_the_one_furthest_behind_the_others():
     found = {failure.method: failure for failure in listed(evidence_of({"a": a, "b": np.full(12, 0.3)}, {}))}
     assert found["a"].image == "0007"
     assert found["a"].why == "AD 90.0"
+
+
+def test_own_gains_stand_against_confirmed_ones(run, judged):
+    """The judge sees half of each difference, and less of AD is better."""
+    assert FIGURES["transfer"].value(run) is None
+    (axes,) = FIGURES["transfer"].value(judged).axes
+    points = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o"]
+    assert len(points) == 2
+    for own, confirmed in points:
+        assert confirmed == pytest.approx(own / 2, abs=1e-6)
+    assert {own > 0 for own, _ in points} == {True, False}
