@@ -32,8 +32,8 @@ FLOORS = (
     ),
 )
 """From the ground up: a room imports from those below it only."""
-PROGRAMS = ("bench.remake", "bench.scale", "bench.coverage", "methods.decoder.train", "methods.decoder.study",
-            "cambench", "run_benchmark")  # fmt: skip
+PROGRAMS = ("bench.remake", "bench.trust", "bench.scale", "bench.coverage", "methods.decoder.train",
+            "methods.decoder.study", "cambench", "run_benchmark")  # fmt: skip
 TRAININGS = ("methods.training", "methods.decoder.training")
 
 

@@ -39,6 +39,7 @@ def test_bench_holds_programs_rooms_and_no_loose_files():
         "plugins",
         "remake",
         "scale",
+        "trust",
     ]
 
 
