@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for text in args.nets:
             name, _, timing = text.partition("=")
             weights = tuple(given for given in args.weights if given.startswith(f"{name}="))
-            config = RunConfig(model=name, device="cpu", methods=args.methods, metrics=args.metrics,
+            config = RunConfig(model=name, device="cpu", methods=args.methods, metrics=args.metrics, judges="none",
                                protocol=args.protocol, weights=weights)  # fmt: skip
             nets.append(net_of(build_request(config), Path(timing)))
     except (UsageError, OSError) as error:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench.core.classifier import Classifier
 from bench.core.explainer import explainer
-from bench.core.ranges import above
+from bench.core.ranges import within
 from methods._class_gradient import gradient_passes, maps_and_gradient
 from methods._common import check_targets
 
@@ -61,7 +61,7 @@ def conceptor_inspired(
     targets: Tensor,
     *,
     weights: Weights = "grad-cam",
-    aperture: Annotated[float, above(0, 1e6)] = 4.0,
+    aperture: Annotated[float, within(0.01, 1e4)] = 4.0,
     negative: bool = True,
 ) -> Tensor:
     """S_i = w_i · C a_i, a_i the K values of the maps at position i, w_i the weights of a CAM, C = C₊ AND NOT C₋.

@@ -113,7 +113,7 @@ def lime(
     targets: Tensor,
     *,
     samples: Annotated[int, within(2, 100_000)] = 500,
-    segments: Annotated[int, within(2, 1000)] = 50,
+    segments: Annotated[int, within(4, 1000)] = 50,
     seeds: Tensor,
 ) -> Tensor:
     """(B, H, W) weights of the superpixels in a linear model of p_c, fitted to `samples` images with random ones black.
@@ -144,7 +144,7 @@ def kernel_shap(
     targets: Tensor,
     *,
     samples: Annotated[int, within(2, 100_000)] = 500,
-    segments: Annotated[int, within(2, 1000)] = 50,
+    segments: Annotated[int, within(4, 1000)] = 50,
     seeds: Tensor,
 ) -> Tensor:
     """(B, H, W) estimated Shapley values of about `segments` SLIC superpixels for p_c, black where one is absent.

@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.core.classifier import Classifier
 from bench.core.explainer import Passes, explainer
 from bench.core.perturb import fill
-from bench.core.ranges import above, within
+from bench.core.ranges import within
 from methods._common import Chunk, check_targets, of_targets
 
 Background = Literal["mean", "black"]
@@ -49,7 +49,7 @@ def rise(
     *,
     samples: Annotated[int, within(2, 1_000_000)] = 4000,
     grid: Annotated[int, within(1, 64)] = 7,
-    keep: Annotated[float, above(0, 1)] = 0.5,
+    keep: Annotated[float, within(0.01, 1)] = 0.5,
     background: Background = "mean",
     statistic: Statistic = "mean",
     mask_seed: Annotated[int, within(0, 2**31)] = 0,

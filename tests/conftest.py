@@ -1,11 +1,18 @@
 """Settings of the whole suite."""
 
-import pytest
-import torch
+import os
+import sys
 
-from bench.core.device import prepare_process
-from bench.core.user_code import load_file
-from bench.plugins import register
+# Tests start many programs, and compiling torch's sources takes each of them seconds where bytecode is not kept.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from bench.core.device import prepare_process  # noqa: E402
+from bench.core.user_code import load_file  # noqa: E402
+from bench.plugins import register  # noqa: E402
 
 torch.set_num_threads(1)  # nets this small gain nothing from two threads, and lose much on busy cores
 prepare_process()

@@ -44,7 +44,7 @@ def test_what_speaks_against_the_class_is_taken_out() -> None:
 def test_without_negative_evidence_a_wide_aperture_gives_the_cam_back() -> None:
     classifier, images = toy_classifier("deep_head", dtype=torch.float64), photo(3).double()
     drawn = conceptor_inspired(
-        classifier, images, TARGETS, weights="sharpen-focus", negative=False, aperture=1e6
+        classifier, images, TARGETS, weights="sharpen-focus", negative=False, aperture=1e4
     )  # fmt: skip
     cam = sharpen_focus(classifier, images, TARGETS)
     for ours, theirs in zip(drawn, cam, strict=True):

@@ -11,7 +11,7 @@ import torch
 import methods  # noqa: F401 - registers
 from bench.core.classifier import Classifier
 from bench.core.dataset import Dataset
-from bench.core.errors import UsageError
+from bench.core.errors import Skip, UsageError
 from bench.core.explainer import EXPLAINERS
 from bench.run.select_sources import choose_sources
 from bench.run.targets import targets_of
@@ -128,12 +128,16 @@ def test_what_is_read_at_no_layer_is_the_same_at_every_layer(name):
     keywords = {key: value for key, value in small.items() if key in EXPLAINERS[name].parameters}
     if explainer.seeded:
         keywords["seeds"] = torch.tensor([1, 2])
-    maps = [explainer.function(at, images, targets, **keywords) for at in (net, net.cut_at("features.2"))]
+    try:
+        maps = [explainer.function(at, images, targets, **keywords) for at in (net, net.cut_at("features.2"))]
+    except Skip as skip:
+        pytest.skip(str(skip))
     torch.testing.assert_close(maps[0], maps[1])
 
 
 def test_layers_are_a_parameter_of_those_alone_that_are_read_at_one():
-    assert len(ELSEWHERE) == 6
+    assert {"gradient", "input-x-gradient", "integrated-gradients", "smoothgrad", "occlusion", "rise"} <= set(ELSEWHERE)
+    assert not {"grad-cam", "opti-cam", "decoder"} & set(ELSEWHERE)
     (source,) = choose_sources("opti-cam(layer=features.2,steps=3)", controls=False)
     assert (source.label, source.spec.given) == ("opti-cam(layer=features.2,steps=3)", {"steps": 3})
     for text in ("gradient(layer=a)", "center(layer=a)"):
