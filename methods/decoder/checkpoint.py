@@ -20,7 +20,9 @@ from methods.decoder.architecture import Decoder, DecoderConfig
 VERSION = 1
 """Of the file's layout."""
 SHIPPED = Path(__file__).with_name("weights")
-"""Decoders that come with the project."""
+"""Decoders that come with the project: NET.safetensors, or NET.RECIPE.safetensors of a further recipe."""
+RECIPES = ("panel",)
+"""Further recipes. `panel`: trained so that companions agree (`results/published/decoder_study.md`)."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,12 @@ def load(file: Path, device: torch.device | str = "cpu", dtype: torch.dtype = to
     return decoder.to(device, dtype).eval().requires_grad_(False)
 
 
-def shipped(classifier: Classifier) -> Path | None:
-    """The decoder that comes with the project for this classifier, its weights and its layer; None if there is none."""
+def shipped(classifier: Classifier, recipe: str = "") -> Path | None:
+    """The decoder of a recipe that comes with the project for this classifier, its weights and its layer; None if there
+    is none."""
     for file in sorted(SHIPPED.glob("*.safetensors")):
+        if file.stem.partition(".")[2] != recipe:
+            continue
         facts = read_facts(file)
         if (facts.classifier_digest, facts.config.layers[0]) == (classifier.digest, classifier.layer):
             return file

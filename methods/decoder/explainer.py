@@ -20,8 +20,8 @@ from methods.decoder.reading import read, takes_gradient
 
 
 def find(classifier: Classifier, weights: str) -> Path | None:
-    """The file that `weights` names, or the shipped one for this classifier."""
-    return user_path(weights) if weights else checkpoint.shipped(classifier)
+    """The file that `weights` names, or the shipped one of a recipe for this classifier."""
+    return checkpoint.shipped(classifier, weights) if weights in ("", *checkpoint.RECIPES) else user_path(weights)
 
 
 def passes(classifier: Classifier, *, weights: str = "") -> Passes:
@@ -59,7 +59,8 @@ def decoder(classifier: Classifier, images: Tensor, targets: Tensor, *, weights:
     """S = D(A(x), c): a network trained to compute the map from the classifier's own maps; see `methods.decoder`.
 
     `weights` is a checkpoint of `python -m methods.decoder.train`, by default the one that the project ships for this
-    classifier, its weights and its layer. Maps (B, S, S) in [0, 1]. Skipped where none is shipped; UsageError for a
+    classifier, its weights and its layer; `panel` the shipped one of the second recipe, trained with companions, which
+    therefore never judge it. Maps (B, S, S) in [0, 1]. Skipped where none is shipped; UsageError for a
     file that is missing or was trained for another classifier.
 
     Known failure: it is made for one network, its weights and its layer; what it learned on images unlike its

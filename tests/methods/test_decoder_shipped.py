@@ -10,6 +10,7 @@ import pytest
 
 from bench.classifiers.load import load_classifier
 from bench.cli.main import main
+from bench.core.explainer import EXPLAINERS
 from methods.decoder import checkpoint
 from tests.places import ROOT, SHARED
 
@@ -61,6 +62,16 @@ def test_a_decoder_is_shipped_and_says_how_it_was_trained(shipped):
     assert "which the classifier was trained on too" in facts.trained_on
     assert {"loss", "regulariser", "seed", "epochs"} <= facts.recipe.keys()
     assert facts.cost["seconds"] > 0
+
+
+def test_the_second_recipe_is_shipped_too_and_its_companions_never_judge_it():
+    classifier, source = load_classifier("efficientnet_lite0"), EXPLAINERS.spec("decoder(weights=panel)")
+    facts = checkpoint.read_facts(checkpoint.shipped(classifier, "panel"))
+    assert facts.classifier_digest == classifier.digest
+    helpers = source.value.helpers(classifier, **source.params)
+    assert load_classifier("efficientnet_lite1").digest in helpers
+    assert len(helpers) == 2
+    assert checkpoint.shipped(classifier.cut_at("blocks.4"), "panel") is None
 
 
 @every_one
