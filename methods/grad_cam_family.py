@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.core.classifier import Classifier
-from bench.core.explainer import Passes, explainer
+from bench.core.explainer import EXPLAINERS, Passes, explainer
 from bench.core.maps import min_max, upsample
 from bench.core.ranges import above
 from bench.core.spec import LATER
@@ -60,6 +60,9 @@ def xgrad_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor
     bound.
     """
     return library_map("XGradCAM", classifier, images, targets)
+
+
+EXPLAINERS.alias("axiom-cam", "xgrad-cam")  # its name in the thesis and in the tables of interpretable gradients
 
 
 @explainer("hires-cam", paper="Draelos & Carin 2020, arXiv 2011.08891", library="grad-cam", passes=ONE_GRADIENT,

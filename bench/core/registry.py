@@ -30,6 +30,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.entry_points = entry_points
         self._entries: dict[str, Entry[T]] = {}
+        self._aliases: dict[str, str] = {}
 
     def add(self, name: str, value: T, *, signature_of: Callable[..., Any] | None = None, origin: str = "") -> T:
         """Register `value`; the keyword-only arguments of `signature_of` become its typed parameters.
@@ -48,14 +49,20 @@ class Registry(Generic[T]):
         self._entries[name] = Entry(name, value, origin, parameters)
         return value
 
+    def alias(self, name: str, of: str) -> None:
+        """Let `name` find the entry `of`, under whose name it stands in tables. Raises UsageError where it is taken."""
+        if name in self._entries:
+            raise UsageError(f"{self.kind} {name!r} is registered, so that it cannot stand for {of!r}")
+        self._aliases[name] = of
+
     def __getitem__(self, name: str) -> Entry[T]:
         try:
-            return self._entries[name]
+            return self._entries[self._aliases.get(name, name)]
         except KeyError:
             raise UsageError(f"unknown {self.kind} {name!r}; {suggest(name, self._entries)}") from None
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self._entries or name in self._aliases
 
     def __iter__(self) -> Iterator[Entry[T]]:
         return iter(self._entries.values())

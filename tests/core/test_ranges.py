@@ -39,6 +39,8 @@ def parameters(*registries: Registry[Any]) -> Iterator[tuple[Registry[Any], str,
                 yield from ((registry, entry.name, p) for p in entry.parameters.values() if numeric(p.type))
 
 
+SMALL = {"steps": 3, "samples": 4, "copies": 2}
+"""In place of defaults that take long."""
 KNOWN = list(parameters(EXPLAINERS, METRICS, DATASETS))
 NAMES = [f"{name}-{parameter.name}" for _, name, parameter in KNOWN]
 
@@ -79,7 +81,8 @@ def test_the_smallest_value_and_the_default_draw_finite_maps(name, parameter):
 
 def draws(spec) -> None:
     """The explainer draws finite maps with these parameters."""
-    keywords = dict(spec.params)
+    defaults = {name: parameter.default for name, parameter in spec.entry.parameters.items()}
+    keywords = {k: SMALL[k] if k in SMALL and v == defaults[k] else v for k, v in spec.params.items()}
     if spec.value.seeded:
         keywords["seeds"] = torch.arange(2)
     net = toy_classifier("gap_linear")

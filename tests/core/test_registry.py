@@ -135,3 +135,20 @@ def test_a_forked_generator_leaves_no_trace():
     with forked_rng(3):
         assert torch.equal(torch.rand(4), first)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_alias_finds_the_entry_under_its_own_name(registry):
+    registry.alias("other", "my-method")
+    assert registry["other"] is registry["my-method"]
+    assert registry.spec("other(steps=7)").label == "my-method(steps=7)"
+    assert "other" in registry
+    assert [entry.name for entry in registry] == ["my-method", "plain"]
+    with pytest.raises(UsageError, match="is registered, so that it cannot stand for"):
+        registry.alias("plain", "my-method")
+
+
+def test_axiom_cam_is_xgrad_cam():
+    import methods  # noqa: F401
+    from bench.core.explainer import EXPLAINERS
+
+    assert EXPLAINERS["axiom-cam"].name == "xgrad-cam"
