@@ -22,7 +22,7 @@ def passes(classifier: Classifier, *, steps: int = 50, variant: Variant = "code"
 
 
 @explainer("integrated-grad-cam", paper="Sattarzadeh et al. 2021, arXiv 2102.07805", passes=passes, order="two-step",
-           quick="steps=10", padded=False)  # fmt: skip
+           quick="steps=5", padded=False)  # fmt: skip
 def integrated_grad_cam(
     classifier: Classifier,
     images: Tensor,

@@ -84,7 +84,7 @@ def gradient_shap(
 
 
 @explainer("feature-ablation", paper="Captum (FeatureAblation)", library="captum",
-           passes=lambda classifier, *, grid=7: Passes(1 + grid**2), padded=False, uses_layer=False)  # fmt: skip
+           passes=lambda classifier, *, grid=7: Passes(1 + grid**2), quick="grid=4", padded=False, uses_layer=False)  # fmt: skip
 @torch.no_grad()
 def feature_ablation(
     classifier: Classifier, images: Tensor, targets: Tensor, *, grid: Annotated[int, within(1, 32)] = 7

@@ -57,7 +57,7 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> Entry[T]:
         try:
-            return self._entries[self._aliases.get(name, name)]
+            return self._entries[name if name in self._entries else self._aliases.get(name, name)]
         except KeyError:
             raise UsageError(f"unknown {self.kind} {name!r}; {suggest(name, self._entries)}") from None
 
