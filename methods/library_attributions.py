@@ -83,8 +83,8 @@ def gradient_shap(
     return torch.cat(maps).mean(1)
 
 
-@explainer("feature-ablation", paper="Captum (FeatureAblation)", library="captum",
-           passes=lambda classifier, *, grid=7: Passes(1 + grid**2), quick="grid=4", padded=False, uses_layer=False)  # fmt: skip
+@explainer("feature-ablation", paper="Captum (FeatureAblation)", library="captum", quick="grid=4",
+           passes=lambda classifier, *, grid=7: Passes(1 + grid**2), padded=False, uses_layer=False)  # fmt: skip
 @torch.no_grad()
 def feature_ablation(
     classifier: Classifier, images: Tensor, targets: Tensor, *, grid: Annotated[int, within(1, 32)] = 7
