@@ -146,6 +146,8 @@ def opti_cam_fast(
 ) -> Tensor:
     """Opti-CAM in ten steps at ten times the rate: `opti-cam(steps=10,lr=1,objective=cross-entropy,early_stop=false)`.
 
-    Nearly the paper's AD, AG and AI at a tenth of its cost. Known failure: that of opti-cam.
+    Nearly the paper's AD, AG and AI at a tenth of its cost.
+
+    Known failure: that of opti-cam.
     """
     return opti_cam(classifier, images, targets, steps=steps, lr=1.0, objective="cross-entropy", early_stop=False)
