@@ -25,7 +25,7 @@ from bench.core.protocols import protocol
 from bench.core.version import own_version
 from bench.plugins import register
 from bench.report.figure import save
-from bench.report.figures.leaderboard import draw
+from bench.report.figures import leaderboard, transfer
 from bench.run.judgements import with_judgements
 from bench.scoring.judge import PANEL, panel_metric
 from bench.tables.accuracy import Accuracy
@@ -134,8 +134,9 @@ def main(folders: list[str]) -> int:
         for folder in map(Path, folders):
             board = remade(folder)
             board.write(folder)
-            if (drawn := draw(board)) is not None:
-                save(drawn, folder / "figures", "leaderboard")
+            for name, draw in {"leaderboard": leaderboard.draw, "transfer": transfer.draw}.items():
+                if (drawn := draw(board)) is not None:
+                    save(drawn, folder / "figures", name)
             write_json(folder / "run.json", dict(board.provenance))
             print(folder, len(board.ranked), "ranked", len(board.unranked), "not ranked")
     except UsageError as error:
