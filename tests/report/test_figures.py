@@ -17,6 +17,8 @@ from bench.report.evidence import Evidence, Picture
 from bench.report.figure import FIGURES, save
 from bench.report.figures.failures import listed
 from bench.report.figures.leaderboard import draw
+from bench.report.figures.methods import agreement as methods_agreement
+from bench.report.figures.methods import averaged
 from bench.report.figures.metrics import agreement
 from bench.report.figures.pareto import front
 from bench.report.orient import areas, kendall
@@ -197,3 +199,15 @@ def test_own_gains_stand_against_confirmed_ones(run, judged):
     for own, confirmed in points:
         assert confirmed == pytest.approx(own / 2, abs=1e-6)
     assert {own > 0 for own, _ in points} == {True, False}
+
+
+def test_methods_agree_as_their_maps_do(run):
+    """a and b are the same ramp but for a shift, c is upside down: turned rows, same columns."""
+    table = methods_agreement(run, ["a", "b", "c", "random"])
+    assert table[0, 0] == pytest.approx(1)
+    assert table[0, 1] > 0.9
+    assert table[0, 2] < -0.5
+    assert np.isnan(table[0, 3])  # constant maps have no order
+    assert averaged(np.arange(56.0 * 56).reshape(56, 56).astype(np.float32)) == pytest.approx(np.arange(56.0 * 56))
+    doubled = np.kron(np.arange(56.0 * 56).reshape(56, 56), np.ones((4, 4))).astype(np.float32)
+    assert averaged(doubled) == pytest.approx(np.arange(56.0 * 56))
