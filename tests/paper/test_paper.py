@@ -276,6 +276,7 @@ def test_malformed_geometry_is_named(tmp_path, file, text, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_boxes_of_imagenet_alone_give_the_printed_fake_cam_row(tmp_path):
     boxes = SHARED / "data" / "ilsvrc-val-boxes"
     if not boxes.exists():
