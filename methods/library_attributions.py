@@ -194,4 +194,4 @@ def lrp(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     try:
         return attribute_singly(classifier, images, targets, lambda x, c: method.attribute(x, target=c)).sum(1)
     except (TypeError, AssertionError, RuntimeError) as error:
-        raise Skip(f"Captum's LRP has no rule for it: {str(error).split('.')[0]}") from error
+        raise Skip(f"Captum's LRP has no rule for it: {' '.join(str(error).split())[:120]}") from error
