@@ -28,7 +28,7 @@ def methods(evidence: Evidence) -> Figure | None:
     rows = [f"{number}  {name}" for number, name in zip(short, names, strict=True)]
     shown = [[float(x) if j < i else float("nan") for j, x in enumerate(row)] for i, row in enumerate(table)]
     texts = [["" if x != x else f"{x:+.1f}" for x in row] for row in shown]
-    note = "Spearman's ρ between the maps of the same images, mean; 1: the same order of the pixels"
+    note = f"Spearman's ρ between the maps of the same images, mean; +1.0: the same order; column 1: {names[0]}"
     return heatmap("Agreement of the methods", note, rows[1:], short[:-1], [row[:-1] for row in shown[1:]],
                    [row[:-1] for row in texts[1:]], [1.0] * (len(names) - 1))  # fmt: skip
 
