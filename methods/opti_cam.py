@@ -146,7 +146,7 @@ def opti_cam_fast(
 ) -> Tensor:
     """Opti-CAM in ten steps at ten times the rate: `opti-cam(steps=10,lr=1,objective=cross-entropy,early_stop=false)`.
 
-    Nearly the paper's AD, AG and AI at a tenth of its cost.
+    A tenth of the paper's cost.
 
     Known failure: that of opti-cam.
     """
