@@ -32,10 +32,15 @@ def blurred(images: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor:
 
 def blurred_more(images: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor:
     """Gaussian of sigma 11, 55 × 55, the border mirrored; RTIS (Dabkowski & Gal 2017)."""
-    sigma, reach = 11.0, min(27, images.shape[-1] - 1)
+    return gaussian(images, 11.0, 27, "reflect")
+
+
+def gaussian(images: Tensor, sigma: float, reach: int, border: str) -> Tensor:
+    """Images (B, 3, S, S) convolved with a Gaussian of `sigma` pixels, cut off after `reach`, the border padded so."""
+    reach = min(reach, images.shape[-1] - 1)
     weights = torch.exp(-(torch.arange(-reach, reach + 1) / sigma).square() / 2).to(images)
     weights = weights / weights.sum()
-    flat = F.pad(images.flatten(0, 1)[:, None], (reach,) * 4, mode="reflect")
+    flat = F.pad(images.flatten(0, 1)[:, None], (reach,) * 4, mode=border)
     rows = F.conv2d(flat, weights[None, None, :, None])
     return F.conv2d(rows, weights[None, None, None, :]).reshape(images.shape)
 

@@ -15,7 +15,8 @@ from bench.core.explainer import Passes, explainer
 from bench.core.ranges import within
 from bench.core.spec import split_list
 from methods._adam_search import minimise
-from methods._common import check_targets, of_targets
+from methods._class_gradient import maps_and_gradient
+from methods._common import check_targets
 from methods._companions import load_companions, shown_to
 from methods._variation import Variation
 from methods.opti_cam import EPS, LOSSES, NORMALISATIONS, Objective, felt, mix
@@ -115,12 +116,8 @@ def channel_weights(classifier: Classifier, images: Tensor, targets: Tensor) -> 
 
 
 def free_map(classifier: Classifier, images: Tensor, targets: Tensor) -> Searched:
-    with torch.no_grad():
-        features, rest = classifier.trunk(images)
-    features = features.detach().requires_grad_()
-    logit = of_targets(classifier.head(features, rest), targets).sum()
-    weights = torch.autograd.grad(logit, features)[0].mean((2, 3), keepdim=True)
-    cam = (weights * features.detach()).sum(1).relu()
+    A, g = maps_and_gradient(classifier, images, targets)
+    cam = (g.mean((2, 3), keepdim=True) * A).sum(1).relu()
     return cam / (cam.amax((1, 2), keepdim=True) + EPS), lambda u, active: u - u.amin((1, 2), keepdim=True), None
 
 

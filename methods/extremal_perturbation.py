@@ -13,6 +13,7 @@ from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import Passes, explainer
 from bench.core.ranges import above, within
+from methods._backgrounds import gaussian
 from methods._common import check_targets, of_targets
 
 STEP, SIGMA, COLDNESS = 7, 21.0, 20.0
@@ -76,16 +77,8 @@ class SmoothMask:
 
 def pyramid(images: Tensor) -> Tensor:
     """(LEVELS, B, 3, H, W), sigma from 0 to LARGEST; level 0 is the image."""
-    levels = [images]
-    for i in range(1, LEVELS):
-        sigma = LARGEST * i / (LEVELS - 1)
-        reach = min(ceil(3 * sigma), min(images.shape[-2:]) - 1)
-        weights = torch.exp(-(torch.arange(-reach, reach + 1) / sigma).square() / 2).to(images)
-        weights = weights / weights.sum()
-        flat = F.pad(images.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
-        rows = F.conv2d(flat, weights[None, None, :, None])
-        levels.append(F.conv2d(rows, weights[None, None, None, :]).view_as(images))
-    return torch.stack(levels)
+    sigmas = [LARGEST * i / (LEVELS - 1) for i in range(1, LEVELS)]
+    return torch.stack([images, *(gaussian(images, sigma, ceil(3 * sigma), "replicate") for sigma in sigmas)])
 
 
 def perturbed(levels: Tensor, masks: Tensor) -> Tensor:
@@ -94,8 +87,8 @@ def perturbed(levels: Tensor, masks: Tensor) -> Tensor:
     low = at.detach().floor().clamp(max=LEVELS - 2).long()
     share = (at - low)[:, None]
     index = low[None, :, None].expand(1, *levels.shape[1:])
-    below, above_ = levels.gather(0, index)[0], levels.gather(0, index + 1)[0]
-    return below * (1 - share) + above_ * share
+    below, blurrier = levels.gather(0, index)[0], levels.gather(0, index + 1)[0]
+    return below * (1 - share) + blurrier * share
 
 
 @explainer("extremal-perturbation", paper="Fong et al. 2019, arXiv 1910.08485", passes=passes, order="up-then-min-max",

@@ -12,6 +12,7 @@ from bench.core.explainer import EXPLAINERS, Passes, explainer
 from bench.core.maps import min_max, upsample
 from bench.core.ranges import above
 from bench.core.spec import LATER
+from methods._components import turned
 from methods._grad_cam_library import library_map
 
 ONE_GRADIENT = Passes(1, 1)
@@ -103,11 +104,7 @@ def eigen_cam(classifier: Classifier, images: Tensor, targets: Tensor, *, centre
     with torch.no_grad():
         A = classifier.features(images)
     projected = torch.from_numpy(get_2d_projection(A.cpu().numpy())).to(A) if centred else _uncentred(A)
-    varied = projected - projected.mean((1, 2), keepdim=True)
-    agreement = (varied * A.mean(1)).sum((1, 2))
-    rounding = 1e-5 * torch.linalg.vector_norm(varied, dim=(1, 2)) * torch.linalg.vector_norm(A, dim=(1, 2, 3))
-    sign = torch.where(agreement.abs() > rounding, agreement, projected.amax((1, 2)) + projected.amin((1, 2)))
-    return torch.where(sign[:, None, None] < 0, -projected, projected)
+    return turned(projected, A.mean(1), torch.linalg.vector_norm(A, dim=(1, 2, 3)))
 
 
 def _uncentred(maps: Tensor) -> Tensor:

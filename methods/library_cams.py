@@ -16,6 +16,7 @@ from bench.core.explainer import Passes, explainer
 from bench.core.ranges import within
 from methods._class_gradient import gradient_passes, maps_and_gradient
 from methods._common import check_targets, of_targets, one_by_one
+from methods._components import turned
 from methods._grad_cam_library import library_map
 
 ONE_GRADIENT = Passes(1, 1)
@@ -41,7 +42,8 @@ def eigen_grad_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> T
     check_targets(classifier, targets)
     A, g = maps_and_gradient(classifier, images, targets)
     weighted = g * A
-    return turned(torch.from_numpy(get_2d_projection(weighted.cpu().numpy())).to(A), weighted.sum(1))
+    components = torch.from_numpy(get_2d_projection(weighted.cpu().numpy())).to(A)
+    return turned(components, weighted.sum(1), torch.linalg.vector_norm(weighted, dim=(1, 2, 3)))
 
 
 @explainer("grad-cam-elementwise", paper="pytorch-grad-cam (GradCAMElementWise)", library="grad-cam",
@@ -81,7 +83,7 @@ def kpca_cam(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     with torch.no_grad():
         A = classifier.features(images)
     maps = torch.from_numpy(get_2d_projection_kernel(A.cpu().numpy(), "sigmoid", None)).to(A)
-    return turned(maps, A.mean(1))
+    return turned(maps, A.mean(1), torch.linalg.vector_norm(A, dim=(1, 2, 3)))
 
 
 @explainer("finer-cam", paper="Zhang et al. 2025, arXiv 2501.11309", library="grad-cam", passes=ONE_GRADIENT,
@@ -153,10 +155,3 @@ def full_grad(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor
         finally:
             cam.activations_and_grads.release()
     return torch.from_numpy(np.concatenate(maps)).to(images)
-
-
-def turned(maps: Tensor, like: Tensor) -> Tensor:
-    """Maps (B, h, w) with the sign under which they agree with others."""
-    varied = maps - maps.mean((1, 2), keepdim=True)
-    agreement = (varied * like).sum((1, 2), keepdim=True)
-    return torch.where(agreement < 0, -maps, maps)
