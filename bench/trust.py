@@ -21,7 +21,7 @@ import pandas as pd
 
 from bench.api.results import Results, load_results
 from bench.core.errors import UsageError
-from bench.tables.reliability import between, reliability, tau
+from bench.tables.reliability import between, kendall, reliability
 
 AREA = "AREA"
 
@@ -45,8 +45,7 @@ def of_folder(results: Results, seed: int) -> list[str]:
         one = reliability(name, wide[[method for method in wide if method in table.index]].to_numpy(float), seed)
         area = math.nan
         if AREA in table and name != AREA:
-            both = table[[name, AREA]].dropna().to_numpy()
-            area = tau(both[:, 0], both[:, 1]) if len(both) >= 3 else math.nan
+            area = kendall(table[name].to_numpy(float), table[AREA].to_numpy(float))
         cells = [f"{x:.2f}" if math.isfinite(x) else "–" for x in (one.alpha, one.stability, one.halves, area)]
         lines.append(f"| {name} | {one.methods} | {one.images} | {' | '.join(cells)} |")
     return lines

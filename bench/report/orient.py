@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from bench.core.metric import Metric
@@ -30,14 +28,3 @@ def areas(evidence: Evidence) -> dict[str, float]:
         for method, saliency in evidence.maps(image).items():
             found.setdefault(method, []).append(100 * float(saliency.mean()))
     return {method: float(np.mean(values)) for method, values in found.items()}
-
-
-def kendall(x: list[float], y: list[float]) -> float:
-    """Kendall's τ-b over the entries that both have; NaN under three of them or where one is constant."""
-    from scipy.stats import kendalltau
-
-    both = [(a, b) for a, b in zip(x, y, strict=True) if math.isfinite(a) and math.isfinite(b)]
-    if len(both) < 3:
-        return math.nan
-    a, b = zip(*both, strict=True)
-    return float(kendalltau(a, b).statistic)

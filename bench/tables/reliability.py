@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,17 +66,21 @@ def reliability(metric: str, wide: Array, seed: int = 0) -> Reliability:
     ranks = np.apply_along_axis(rankdata, 1, values)
     rng = np.random.default_rng(seed)
     whole = values.mean(0)
-    drawn = [tau(whole, values[rng.integers(0, images, images)].mean(0)) for _ in range(RESAMPLES)]
+    drawn = [kendall(whole, values[rng.integers(0, images, images)].mean(0)) for _ in range(RESAMPLES)]
     halves = []
     for _ in range(RESAMPLES):
         order = rng.permutation(images)
-        halves.append(tau(values[order[: images // 2]].mean(0), values[order[images // 2 :]].mean(0)))
+        halves.append(kendall(values[order[: images // 2]].mean(0), values[order[images // 2 :]].mean(0)))
     return Reliability(metric, methods, images, krippendorff_alpha(ranks), mean(drawn), mean(halves))
 
 
-def tau(one: Array, other: Array) -> float:
-    """Kendall's τ-b."""
-    return float(kendalltau(one, other).statistic)
+def kendall(x: Sequence[float] | Array, y: Sequence[float] | Array) -> float:
+    """Kendall's τ-b over the entries that both have; NaN under three of them or where one is constant."""
+    both = [(a, b) for a, b in zip(x, y, strict=True) if math.isfinite(a) and math.isfinite(b)]
+    if len(both) < 3:
+        return math.nan
+    a, b = zip(*both, strict=True)
+    return float(kendalltau(a, b).statistic)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -91,11 +94,10 @@ def between(tables: Sequence[pd.DataFrame], metric: str) -> list[list[float]]:
     for one in tables:
         row: list[float] = []
         for other in tables:
-            both: Any = (
-                pd.concat([one[metric], other[metric]], axis=1, join="inner").dropna()
-                if metric in one and metric in other
-                else []
-            )
-            row.append(tau(both.iloc[:, 0].to_numpy(), both.iloc[:, 1].to_numpy()) if len(both) >= 3 else math.nan)
+            if metric in one and metric in other:
+                both = pd.concat([one[metric], other[metric]], axis=1, join="inner").to_numpy(float)
+                row.append(kendall(both[:, 0], both[:, 1]))
+            else:
+                row.append(math.nan)
         found.append(row)
     return found

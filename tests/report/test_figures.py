@@ -21,10 +21,11 @@ from bench.report.figures.methods import agreement as methods_agreement
 from bench.report.figures.methods import averaged
 from bench.report.figures.metrics import agreement
 from bench.report.figures.pareto import front
-from bench.report.orient import areas, kendall
+from bench.report.orient import areas
 from bench.report.style import BEST, WIDTH
 from bench.report.tiles import colours, heat, overlay
 from bench.tables.leaderboard import MethodRow, build_leaderboard
+from bench.tables.reliability import kendall
 
 SIZE = 16
 NAMES = ("AD", "I", "D")

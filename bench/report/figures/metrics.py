@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from bench.report.evidence import Evidence
 from bench.report.figure import figure
 from bench.report.figures.heatmap import heatmap
-from bench.report.orient import AREA, areas, goodness, kendall
+from bench.report.orient import AREA, areas, goodness
 from bench.tables.content import NAN
+from bench.tables.reliability import kendall
 
 
 @figure("metrics")
