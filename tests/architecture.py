@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,7 +35,7 @@ FLOORS = (
 """From the ground up: a room imports from those below it only."""
 PROGRAMS = ("bench.remake", "bench.trust", "bench.scale", "bench.coverage", "methods.decoder.train",
             "methods.decoder.study", "cambench", "run_benchmark")  # fmt: skip
-TRAININGS = ("methods.training", "methods.decoder.training")
+TRAININGS = r"methods\.(\w+\.)?training\b"
 
 
 def modules() -> dict[str, Path]:
@@ -48,7 +49,7 @@ def room(module: str) -> str:
     """The room that a module lies in."""
     if module in PROGRAMS:
         return "programs"
-    if module.startswith(TRAININGS):
+    if re.match(TRAININGS, module):
         return "methods.training"
     first, *rest = module.split(".")
     return f"{first}.{rest[0]}" if first == "bench" and rest else first

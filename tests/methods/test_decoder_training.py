@@ -25,16 +25,18 @@ from methods.decoder import checkpoint
 from methods.decoder.architecture import Decoder, min_max
 from methods.decoder.explainer import decoder as explain
 from methods.decoder.reading import configure, read
-from methods.decoder.training import loop, pictures
+from methods.decoder.training import command, pictures
 from methods.decoder.training.adversary import Adversary
 from methods.decoder.training.cache import cached, restored
 from methods.decoder.training.command import main
-from methods.decoder.training.loop import Places, Training
+from methods.decoder.training.loop import DecoderTraining as Training
 from methods.decoder.training.losses import LOSSES, Views
-from methods.decoder.training.photographs import Photographs, batches, split
 from methods.decoder.training.recipe import Recipe
 from methods.decoder.training.regularisers import REGULARISERS
 from methods.decoder.training.views import COMPOSITIONS, Scene
+from methods.training.augment import crop_and_flip
+from methods.training.loop import Places
+from methods.training.photographs import Photographs, batches, split
 from tests.toys import photo
 
 PATCH_NET = '''
@@ -81,7 +83,7 @@ def toy(tmp_path_factory):
 def no_pictures(monkeypatch):
     """They take longer than these trainings; one test draws them."""
     monkeypatch.setattr(pictures, "maps", lambda classifier, decoder, path: path.write_bytes(b""))
-    monkeypatch.setattr(pictures, "curves", lambda rows, path: path.write_bytes(b""))
+    monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
 
 
 def arguments(toy, out, *more):
@@ -246,7 +248,8 @@ def test_the_objective_is_the_mean_over_the_explained_network_and_its_companions
     both = Recipe(*terms, companions=(f"lenient@{companion.digest}",))
     run = training(toy, both, tmp_path, companions=(companion,))
     batch = batch_of(run)
-    sums, masks = run.gradients(run.prepared(batch))
+    sums, kept = run.gradients(run.prepared(batch))
+    masks = torch.cat(kept)
     gradient = [p.grad.clone() for p in run.decoder.parameters() if p.grad is not None]
     values = {}
     for net in (run.classifier, companion):
@@ -334,7 +337,7 @@ def test_frozen_training_leaves_the_classifier_as_it_was(toy, tmp_path):
 def test_distillation_imitates_the_maps_of_a_teacher_and_asks_nothing_of_the_classifier(toy, tmp_path, monkeypatch):
     more = ["--loss", "distil", "--regulariser", "", "--distil-maps", str(tmp_path / "maps"), "--no-residual"]
     assert main(arguments(toy, tmp_path / "out", *more)) == 2
-    monkeypatch.setattr(loop.Training, "answers", None)
+    monkeypatch.setattr(Training, "answers", None)
     taught = [*more, "--teacher", "cam", "--epochs", "30", "--lr", "0.01"]
     assert main(arguments(toy, tmp_path / "out", *taught)) == 0
     log = pd.read_csv(tmp_path / "out" / "log.csv")
@@ -393,7 +396,7 @@ def test_pixels_are_those_of_protocol_clean_and_augmented_ones_differ_by_epoch(t
     plain = Photographs(dataset, 32, "bilinear")
     expected = load_image(dataset.samples[3], "resize-crop", 32, "bilinear")
     assert torch.equal(plain[(0, 3)]["images"] / 255, expected)
-    augmented = Photographs(dataset, 32, "bilinear", augment=True)
+    augmented = Photographs(dataset, 32, "bilinear", augment=crop_and_flip)
     first, again, later = (augmented[(epoch, 3)]["images"] for epoch in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, later)

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 
 from bench.classifiers.load import load_classifier
 from bench.cli.flags import Parser, path, real, whole
 from bench.core.classifier import Classifier, state_digest
-from bench.core.dataset import Dataset, load_dataset
-from bench.core.device import device_name, prepare_process
+from bench.core.dataset import Dataset
+from bench.core.device import device_name
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
 from bench.core.files import write_atomic
@@ -28,7 +27,6 @@ from bench.core.seeds import content_hash, forked_rng, seed_for
 from bench.core.spec import split_list
 from bench.data.labels import match_labels
 from bench.data.maps import PrecomputedMaps
-from bench.data.selection import select
 from bench.run.config import DEFAULT_MODEL
 from methods._backgrounds import BACKGROUNDS
 from methods._companions import load_companions
@@ -37,16 +35,19 @@ from methods.decoder.architecture import Decoder, DecoderConfig
 from methods.decoder.reading import configure
 from methods.decoder.training import pictures
 from methods.decoder.training.cache import cached
-from methods.decoder.training.loop import Places, Training
+from methods.decoder.training.loop import DecoderTraining
 from methods.decoder.training.losses import LOSSES
-from methods.decoder.training.photographs import Photographs, split
+from methods.decoder.training.photographs import PhotographsWithMaps
 from methods.decoder.training.recipe import Recipe
 from methods.decoder.training.regularisers import REGULARISERS
 from methods.decoder.training.teacher import stored_maps
+from methods.training.augment import crop_and_flip
+from methods.training.command import add_course, add_images, described, load_images, run_command
+from methods.training.loop import Places
+from methods.training.photographs import split
+from methods.training.pictures import curves
 
 log = logging.getLogger(__name__)
-
-OK, USAGE, INTERRUPTED = 0, 2, 130
 
 LOSS = "drop=2,gain=2,ce=0.2,soft-insertion=1,soft-deletion=5"
 REGULARISER = "area(target=0.28)=4,tv=0.02,compactness=3"
@@ -63,11 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--model", default=DEFAULT_MODEL, help="a classifier's name, timm:NAME, or FILE.py:NAME")
     add("--weights", type=path, help=".pth or .safetensors of the classifier")
     add("--layer", help="target layer (default: the papers')")
-    add("--data", default="folder", help="data set")
-    add("--data-root", type=path, help="folder of the images")
-    add("--limit", type=whole(at_least(1)), help="use so many images")
-    add("--trained-on", help="the training images in words, for the checkpoint (default: data set and count)")
-    add("--out", type=path, required=True, help="folder of the checkpoint, the log and the pictures")
+    add_images(parser)
+    add_course(parser, epochs=10, batch_size=20)
     add("--cache", type=path, help="folder of cached features, which trainings may share (default: OUT/cache)")
     add("--loss", default=LOSS, help="terms NAME=WEIGHT or NAME(KEY=VALUE)=WEIGHT, by commas")
     add("--regulariser", default=REGULARISER, help="terms as of --loss")
@@ -81,8 +79,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--width", type=whole(within(1, 4096)), default=64, help="channels of the decoder's first stage")
     add("--mixing", type=whole(within(0, 16)), default=0, help="3 x 3 blocks before the first upsampling")
     add("--stages", type=whole(within(0, 10)), help="doublings of the side (default: to a quarter of the input size)")
-    add("--epochs", type=whole(at_least(1)), default=10)
-    add("--batch-size", type=whole(within(1, 4096)), default=20, help="images per step; out of memory splits it")
     add("--lr", type=real(above(0, 1000)), default=2e-3, help="highest learning rate of Adam")
     add("--weight-decay", type=real(at_least(0)), default=0.0)
     add("--target", default="predicted", choices=["predicted", "true"], help="the class that maps are trained for")
@@ -98,10 +94,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="explainer that computes the maps which --distil-maps lacks, as opti-cam(steps=50)",
     )
     add("--init", type=path, help="checkpoint of a decoder to start from")
-    add("--seed", type=whole(within(0, 2**63 - 1)), default=0)
-    add("--workers", type=whole(within(0, 1024)), default=0, help="processes that read images")
-    add("--save-every", type=whole(at_least(1)), default=50, help="steps between two checkpoints")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
 
 
@@ -133,11 +125,11 @@ def train(args: argparse.Namespace) -> Path:
         "images": content_hash(*(sample.id for sample in dataset.samples)),
         "stored maps": images.references and content_hash(*map(images.references.digest, usable(images))),
     }  # fmt: skip
-    training = Training(
+    training = DecoderTraining(
         recipe, classifier, decoder, images, split(dataset), Places(args.out, args.save_every), args.workers, companions
     )
     training.run(identity)
-    return finish(args, training, args.trained_on or f"{len(dataset.samples)} images, {dataset.name} {args.data_root}")
+    return finish(args, training, described(args, dataset))
 
 
 def helpers_before(args: argparse.Namespace, classifier: Classifier) -> tuple[str, ...]:
@@ -163,11 +155,6 @@ def build_recipe(
     if recipe.imitates != bool(args.distil_maps):
         raise UsageError("the loss distil and --distil-maps need each other")
     return recipe
-
-
-def load_images(args: argparse.Namespace) -> Dataset:
-    dataset = load_dataset(args.data, args.data_root)
-    return select(dataset, args.limit, args.seed) if args.limit else dataset
 
 
 def check_labels(recipe: Recipe, dataset: Dataset, classifier: Classifier) -> None:
@@ -196,11 +183,12 @@ def new_decoder(config: DecoderConfig, seed: int, init: Path | None) -> Decoder:
 
 def read_photographs(
     args: argparse.Namespace, recipe: Recipe, dataset: Dataset, classifier: Classifier, config: DecoderConfig
-) -> Photographs:
+) -> PhotographsWithMaps:
     """The images, with cached features where these never change, and with the maps to be imitated."""
     true = recipe.target == "true"
     size, interpolation = classifier.input_size, classifier.interpolation
-    images = Photographs(dataset, size, interpolation, recipe.seed, recipe.augment, labelled=true)
+    augment = crop_and_flip if recipe.augment else None
+    images = PhotographsWithMaps(dataset, size, interpolation, recipe.seed, augment, labelled=true)
     if recipe.augment or recipe.joint:
         return images
     cache = cached(images, classifier, config, true, args.cache or args.out / "cache")
@@ -210,14 +198,14 @@ def read_photographs(
     return dataclasses.replace(images, known=cache, references=references)
 
 
-def usable(images: Photographs) -> list[str]:
+def usable(images: PhotographsWithMaps) -> list[str]:
     """Ids of the images that have a stored map."""
     assert images.references is not None
     missing = set(images.references.missing(sample.id for sample in images.dataset.samples))
     return [sample.id for sample in images.dataset.samples if sample.id not in missing]
 
 
-def finish(args: argparse.Namespace, training: Training, trained_on: str) -> Path:
+def finish(args: argparse.Namespace, training: DecoderTraining, trained_on: str) -> Path:
     """Write the checkpoint, the trained net if there is one, and the pictures."""
     classifier, decoder, out = training.classifier, training.decoder, args.out
     weights = classifier.digest
@@ -233,7 +221,7 @@ def finish(args: argparse.Namespace, training: Training, trained_on: str) -> Pat
     )  # fmt: skip
     file = out / "decoder.safetensors"
     write_atomic(file, lambda path: path.write_bytes(checkpoint.to_bytes(decoder, facts)))
-    write_atomic(out / "curves.png", lambda path: pictures.curves(training.progress.rows, path))
+    write_atomic(out / "curves.png", lambda path: curves(training.progress.rows, path))
     write_atomic(out / "maps.png", lambda path: pictures.maps(classifier, decoder, path))
     result: Path = file
     return result
@@ -242,20 +230,15 @@ def finish(args: argparse.Namespace, training: Training, trained_on: str) -> Pat
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0, 2 for usage or something missing, 130 when interrupted."""
     args = build_parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    prepare_process()
-    try:
-        file = train(args)
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USAGE
-    except KeyboardInterrupt:
-        print("interrupted; the same command resumes from the last checkpoint", file=sys.stderr)
-        return INTERRUPTED
-    weights = args.out / "net.safetensors" if args.joint else args.weights
-    net = args.model + (f" --weights {weights}" if weights else "") + (f" --layer {args.layer}" if args.layer else "")
-    print(f"judge it: {command()} --model {net} --methods 'decoder(weights={file})'")
-    return OK
+
+    def tell(file: Path) -> str:
+        weights = args.out / "net.safetensors" if args.joint else args.weights
+        net = (
+            args.model + (f" --weights {weights}" if weights else "") + (f" --layer {args.layer}" if args.layer else "")
+        )
+        return f"judge it: {command()} --model {net} --methods 'decoder(weights={file})'"
+
+    return run_command(args, train, tell)
 
 
 if __name__ == "__main__":

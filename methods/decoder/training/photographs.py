@@ -1,122 +1,32 @@
-"""Training images: split, and read in an order that depends on content only."""
+"""Training images beside the stored maps that a decoder imitates."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torchvision.transforms.functional as TF
 from torch import Tensor
-from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import default_collate
-from torchvision.transforms import InterpolationMode, RandomResizedCrop
 
-from bench.core.classifier import Classifier
-from bench.core.dataset import Dataset, Sample
-from bench.core.errors import UsageError
-from bench.core.seeds import content_hash, forked_rng, seed_for
+from bench.core.dataset import Sample
 from bench.data.maps import PrecomputedMaps
-from bench.data.pixels import ImageProblem, load_image, open_image
 from methods.decoder.architecture import min_max
-
-log = logging.getLogger(__name__)
-
-VALIDATION = 0.1
-"""Share of the images that are held out, by hash of the id."""
-
-Batch = dict[str, Tensor]
-"""Tensors of B images by name: `images` uint8 (B, 3, S, S), `index`, and where there are any `labels`, `reference`, and
-a frozen net's `maps0`, `maps1`, …, `logits`, `targets`, `weights`."""
-Ticket = tuple[int, int]
-"""(epoch, index of the image)."""
-
-
-def held_out(sample: Sample) -> bool:
-    return int(content_hash("validation", sample.id)[:8], 16) < VALIDATION * 2**32
-
-
-def split(dataset: Dataset) -> tuple[list[int], list[int]]:
-    """Indices of the images to train on and of those held out. Raises UsageError when either is empty."""
-    test = [i for i, sample in enumerate(dataset.samples) if held_out(sample)]
-    train = sorted(set(range(len(dataset.samples))) - set(test))
-    if not train or not test:
-        raise UsageError(
-            f"{dataset.name} has {len(dataset.samples)} images, of which {len(test)} would be held out; "
-            "training needs both kinds: add images"
-        )
-    return train, test
-
-
-def batches(dataset: Dataset, indices: Sequence[int], size: int, seed: int, epoch: int) -> list[list[Ticket]]:
-    """One epoch in the order of hash(seed, epoch, id)."""
-    order = sorted(indices, key=lambda i: content_hash(seed, "order", epoch, dataset.samples[i].id))
-    return [[(epoch, i) for i in order[start : start + size]] for start in range(0, len(order), size)]
+from methods.training.photographs import Batch, Photographs, Ticket
 
 
 @dataclass
-class Photographs(TorchDataset[Batch | None]):
-    """Images as uint8 with labels and stored maps; a ticket of an image that cannot be used gives None."""
+class PhotographsWithMaps(Photographs):
+    """Photographs whose batches have the stored map as `reference` (B, S, S)."""
 
-    dataset: Dataset
-    classifier_size: int
-    interpolation: str
-    seed: int = 0
-    augment: bool = False
     references: PrecomputedMaps | None = None
-    labelled: bool = False
-    known: Callable[[int], Batch] | None = None
-    """What a cache has of an image by index, pixels included; raises ImageProblem."""
-
-    def __len__(self) -> int:
-        return len(self.dataset.samples)
 
     def __getitem__(self, ticket: Ticket) -> Batch | None:
-        epoch, index = ticket
-        sample = self.dataset.samples[index]
-        try:
-            found = self.known(index) if self.known else {"images": self.pixels(sample, epoch)}
-        except ImageProblem as problem:
-            log.warning("%s: %s; left out", sample.path, problem)
-            return None
-        found["index"] = torch.tensor(index)
-        if self.labelled:
-            found["labels"] = torch.tensor(sample.label)
-        if self.references:
-            found["reference"] = self.reference(sample)
-        return found
+        found = super().__getitem__(ticket)
+        if found is None or self.references is None:
+            return found
+        return {**found, "reference": self.reference(self.references, self.dataset.samples[ticket[1]])}
 
-    def pixels(self, sample: Sample, epoch: int) -> Tensor:
-        """(3, S, S) uint8 as protocol `clean` shows it; augmented: a random crop of 25 to 100 % of the area, half of
-        them mirrored, that depends on seed, epoch and id only."""
-        size = self.classifier_size
-        if not self.augment or epoch < 0:
-            return (load_image(sample, "resize-crop", size, self.interpolation) * 255).round().byte()
-        image = open_image(sample.path)
-        with forked_rng(seed_for(self.seed, "augment", epoch, sample.id)):
-            top, left, height, width = RandomResizedCrop.get_params(image, [0.25, 1.0], [3 / 4, 4 / 3])
-            mirrored = bool(torch.rand(()) < 0.5)
-        mode = InterpolationMode(self.interpolation)
-        cut = TF.resized_crop(image, top, left, height, width, [size, size], mode)
-        result: Tensor = TF.pil_to_tensor(TF.hflip(cut) if mirrored else cut)
-        return result
-
-    def reference(self, sample: Sample) -> Tensor:
+    def reference(self, references: PrecomputedMaps, sample: Sample) -> Tensor:
         """(S, S) in [0, 1]: the stored map, bilinear to the image, from its minimum to its maximum."""
-        assert self.references is not None
-        size = (self.classifier_size, self.classifier_size)
-        stored = self.references.load(sample.id)[None, None]
+        size = (self.size, self.size)
+        stored = references.load(sample.id)[None, None]
         return min_max(torch.nn.functional.interpolate(stored, size, mode="bilinear", align_corners=False)[:, 0])[0]
-
-
-def collate(items: Iterable[Batch | None]) -> Batch:
-    """A batch of the images that can be used, empty if none can."""
-    usable = [item for item in items if item is not None]
-    return default_collate(usable) if usable else {}
-
-
-def pixels_of(images: Tensor, classifier: Classifier) -> Tensor:
-    """uint8 to [0, 1] on the classifier's device, channels last in memory, where convolutions are quickest."""
-    x = images.to(classifier.device).to(classifier.dtype) / 255
-    return x.contiguous(memory_format=torch.channels_last)

@@ -1,9 +1,9 @@
-"""A training in pictures: its log as curves, its maps on the sample photographs."""
+"""A decoder in pictures: its maps on the sample photographs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import wrap
 
@@ -16,25 +16,10 @@ from bench.core.dataset import load_dataset
 from bench.data.pixels import load_image
 from methods.decoder.architecture import Decoder, min_max
 from methods.decoder.reading import read
-from methods.training.progress import Row
 
 COLUMNS = 5
 COMPARED = 4
 """Photographs of a comparison."""
-
-
-def curves(rows: Sequence[Row], path: Path) -> None:
-    """A panel per column of the log over the epochs."""
-    names = [name for name in rows[-1] if name != "epoch"]
-    height = math.ceil(len(names) / COLUMNS)
-    figure = Figure(figsize=(3 * COLUMNS, 2.4 * height), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    for position, name in enumerate(names, start=1):
-        axes = figure.add_subplot(height, COLUMNS, position)
-        axes.plot([row["epoch"] for row in rows], [row.get(name, math.nan) for row in rows], marker=".")
-        axes.set_title(name, fontsize=10)
-        axes.set_xlabel("epoch", fontsize=8)
-    figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def maps(classifier: Classifier, decoder: Decoder, path: Path) -> None:

@@ -28,6 +28,7 @@ from bench.tables.formats import markdown as render_markdown
 from methods.decoder import checkpoint
 from methods.decoder.training import command as train
 from methods.decoder.training import pictures
+from methods.training.command import OK, USAGE
 
 REGULARISER = "area(target=0.35)=1,tv=0.02"
 """What every trial of a loss is regularised by: without an area, several losses end in the full map."""
@@ -156,8 +157,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         study(args)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
-        return train.USAGE
-    return train.OK
+        return USAGE
+    return OK
 
 
 if __name__ == "__main__":

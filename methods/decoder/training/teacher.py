@@ -18,8 +18,8 @@ from bench.core.files import write_atomic
 from bench.core.seeds import forked_rng, seed_for
 from bench.core.spec import Spec
 from bench.data.maps import PrecomputedMaps
-from methods.decoder.training.cache import Cache
-from methods.decoder.training.photographs import Batch, Photographs, pixels_of
+from methods.training.cache import Cache
+from methods.training.photographs import Batch, Photographs, pixels_of
 
 
 def stored_maps(
