@@ -29,12 +29,12 @@ FLOORS = (
     ("bench.speed", "`python -m bench.speed`"),
     (
         "programs",
-        "`bench.remake`, `bench.scale`, `bench.coverage`, `methods.decoder.train`, `cambench.py`, `run_benchmark.py`",
+        "`bench.remake`, `bench.scale`, `bench.coverage`, `methods.*.train`, `cambench.py` and `run_benchmark.py`",
     ),
 )
 """From the ground up: a room imports from those below it only."""
-PROGRAMS = ("bench.remake", "bench.trust", "bench.scale", "bench.coverage", "methods.decoder.train",
-            "methods.decoder.study", "cambench", "run_benchmark")  # fmt: skip
+PROGRAMS = ("bench.remake", "bench.trust", "bench.scale", "bench.coverage", "methods.castream.train",
+            "methods.decoder.train", "methods.decoder.study", "cambench", "run_benchmark")  # fmt: skip
 TRAININGS = r"methods\.(\w+\.)?training\b"
 
 

@@ -159,6 +159,11 @@ class Classifier:
         return output + ((f"source {self.source}",) if self.source else ())
 
     @property
+    def net(self) -> nn.Module:
+        """The network itself, normalised images to its own outputs; to be read, not changed, by an explainer."""
+        return self._net
+
+    @property
     def parameters(self) -> int:
         """Number of the net's parameters."""
         return sum(parameter.numel() for parameter in self._net.parameters())

@@ -118,7 +118,7 @@ class Guard:
 
     def __init__(self, classifier: Classifier):
         self.classifier = classifier
-        roots = (classifier._net, classifier.module)
+        roots = (classifier.net, classifier.module)
         modules = {id(m): (path, m) for root in roots for path, m in root.named_modules()}
         self.parts = [Part(path, module) for path, module in modules.values()]
         tensors = {id(t): (name, t) for root in roots for name, t in (*root.named_parameters(), *root.named_buffers())}

@@ -112,7 +112,7 @@ class Given:
     def plain(self, dtype: torch.dtype, channels_last: bool = False) -> Plain:
         """The same for a user of another library, with a net of their own."""
         classifier, layout = self.classifier, torch.channels_last if channels_last else torch.preserve_format
-        net = laid_out(copy.deepcopy(classifier._net).requires_grad_(True).to(dtype), channels_last)
+        net = laid_out(copy.deepcopy(classifier.net).requires_grad_(True).to(dtype), channels_last)
         mean, std = (t.to(classifier.device)[:, None, None] for t in (classifier.mean, classifier.std))
         images = ((self.images.float() - mean) / std).to(dtype, memory_format=layout)
         return Plain(net, classifier.layer, images, self.targets.tolist(), (-mean / std)[None].to(dtype))
@@ -128,9 +128,9 @@ def load(choice: Choice, layer: str | None = None) -> Given:
     build = partial(load_classifier, choice.model, layer=layer, weights=choice.weights, device=choice.device)
     exact = build()
     classifier = exact if choice.dtype == "float32" else build(dtype=choice.precision)
-    if choice.dtype != "float32" and classifier._net is exact._net:
+    if choice.dtype != "float32" and classifier.net is exact.net:
         raise UsageError(f"{choice.model} is one net, which cannot have two precisions; name a function that builds it")
-    laid_out(classifier._net, choice.channels_last)
+    laid_out(classifier.net, choice.channels_last)
     drawing = given(classifier, photographs(classifier, choice.channels_last), choice.batch)
     return dataclasses.replace(
         drawing, scorer=exact.at(Precision(choice.precision, choice.channels_last, choice.compiled))

@@ -49,7 +49,7 @@ class DecoderTraining(Training):
         groups: list[dict[str, Any]] = [{"params": list(decoder.parameters()), "peak": recipe.lr}]
         self.modules: dict[str, nn.Module] = {"decoder": decoder}
         if recipe.joint:
-            net = classifier._net.requires_grad_(True)
+            net = classifier.net.requires_grad_(True)
             groups.append({"params": list(net.parameters()), "peak": recipe.net_lr})
             self.modules["net"] = net
         self.optimisers: dict[str, torch.optim.Optimizer] = {
