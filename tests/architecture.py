@@ -34,7 +34,8 @@ FLOORS = (
 )
 """From the ground up: a room imports from those below it only."""
 PROGRAMS = ("bench.remake", "bench.trust", "bench.scale", "bench.coverage", "methods.castream.train",
-            "methods.decoder.train", "methods.decoder.study", "cambench", "run_benchmark")  # fmt: skip
+            "methods.decoder.train", "methods.decoder.study", "methods.denoise.train",
+            "cambench", "run_benchmark")  # fmt: skip
 TRAININGS = r"methods\.(\w+\.)?training\b"
 
 

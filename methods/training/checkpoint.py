@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from bench.core.errors import UsageError
@@ -28,15 +27,3 @@ def write_net(out: Path, net: nn.Module, facts: Mapping[str, Any]) -> Path:
             f"{file} cannot be written ({error.strerror}); make room, and the same command resumes"
         ) from error
     return file
-
-
-def read_facts(file: Path) -> dict[str, Any]:
-    """What the file of a trained network says of itself. Raises UsageError for one that is missing or says nothing."""
-    try:
-        with safe_open(file, "pt") as opened:
-            found = {name: json.loads(text) for name, text in (opened.metadata() or {}).items()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UsageError(f"{file} is not the file of a trained network ({type(error).__name__})") from error
-    if "architecture" not in found:
-        raise UsageError(f"{file} does not say which network it holds; a training of this suite writes such files")
-    return found

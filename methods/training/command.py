@@ -59,10 +59,18 @@ def load_classes(args: argparse.Namespace) -> Dataset:
         raise UsageError(f"{unlabelled} of {dataset.name} have no label; sort the images into one folder per class")
     if len(dataset.classes) < 2:
         raise UsageError(f"{args.data_root} holds one class, {dataset.classes[0]}; learning to classify needs two")
-    empty = [name for index, name in enumerate(dataset.classes) if not labels[index]]
+    empty = [name for index, name in enumerate(dataset.classes) if not labels[index]] + folders_without(dataset)
     if empty:
         raise UsageError(f"no image of {', '.join(empty[:3])}; add some, or remove the empty folder")
     return dataset
+
+
+def folders_without(dataset: Dataset) -> list[str]:
+    """Class folders that hold no image, of a data set that takes its classes from folders."""
+    if dataset.name != "folder" or dataset.root is None:
+        return []
+    inside = (path.name for path in dataset.root.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
+    return sorted(set(inside) - set(dataset.classes or ()))
 
 
 def described(args: argparse.Namespace, dataset: Dataset) -> str:

@@ -16,11 +16,12 @@ from torch import nn
 from bench.classifiers.load import load_classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
+from methods._trained import read_facts as facts_of
 from methods.castream import stream_parameters
 from methods.castream.architecture import CrossAttention, Stream, StreamedNet, check_chain
+from methods.castream.classifier import PREFIX
 from methods.castream.training import command
 from methods.castream.training.command import main
-from methods.training.checkpoint import read_facts
 from tests.toys import photo
 
 CLASSES = (0, 217)
@@ -116,6 +117,10 @@ def trained(given, tmp_path_factory):
         patch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
         assert main(arguments(given, out)) == 0
     return out / "net.safetensors"
+
+
+def read_facts(file):
+    return facts_of(file, PREFIX, "")
 
 
 def tensors(file):

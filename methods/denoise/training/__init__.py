@@ -1,0 +1,1 @@
+"""The training of networks with denoised gradients."""
