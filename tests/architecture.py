@@ -35,7 +35,7 @@ FLOORS = (
 """From the ground up: a room imports from those below it only."""
 PROGRAMS = ("bench.remake", "bench.trust", "bench.scale", "bench.coverage", "methods.castream.train",
             "methods.decoder.train", "methods.decoder.study", "methods.denoise.train",
-            "cambench", "run_benchmark")  # fmt: skip
+            "methods.walls.train", "cambench", "run_benchmark")  # fmt: skip
 TRAININGS = r"methods\.(\w+\.)?training\b"
 
 

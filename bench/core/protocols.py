@@ -127,6 +127,10 @@ for _protocol in (
     Protocol("wsol-v2", pixels="squash", own_size="resized", target="true", maps="bicubic",
              paper="Choe et al. 2020, arXiv 2007.04178"),
     Protocol("grid", pixels="squash", own_size="resized", target="true", paper="Böhle et al. 2021, arXiv 2104.00032"),
+    Protocol("cifar-2024", target="true", insertion_start="blur-5-5", deletion_end="mean", maps="paper",
+             paper="Torres Figueroa et al. 2024 (interpretable gradients), arXiv 2404.15024"),
+    Protocol("walls-2024", insertion_start="blur-5-5", deletion_end="mean", maps="min-max-then-up",
+             paper="Taimeskhanov et al. 2024 (see through walls), arXiv 2404.01964"),
     Protocol("rise-2018", own_size="resized", masked_out="mean", deletion_end="mean", maps="as-is",
              paper="RISE, arXiv 1806.07421"),
 ):  # fmt: skip
