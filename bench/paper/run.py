@@ -65,6 +65,8 @@ def run_table(table: PaperTable, asked: TableSelection) -> bool:
         except UsageError as problem:
             problems.append(problem)
             why |= dict.fromkeys(rows, str(problem))
+            if table.kind == "recognition" and (cells := recognition.sizes(rows[0].classifier or "")):
+                found |= dict.fromkeys(rows, MeasuredRows(cells))
         else:
             found |= dict.fromkeys(rows, measured)
     if problems and not found:
@@ -150,7 +152,7 @@ def record(
     printed = table.printed[(table.printed.model == row.model) & (table.printed.method == row.method)]
     papers = dict(zip(printed.metric, printed.paper, strict=True))
     if table.extra and measured:
-        papers |= dict.fromkeys(table.extra, "")
+        papers |= {metric: "" for metric in table.extra if metric not in papers}
     records: list[list[object]] = []
     for metric, paper in papers.items():
         cell = measured.cells.get((name, metric)) if measured else None

@@ -70,7 +70,7 @@ class PaperTable:
 
     @property
     def metrics(self) -> list[str]:
-        return [*self.printed.metric.unique(), *self.extra]
+        return list(dict.fromkeys([*self.printed.metric, *self.extra]))
 
 
 def table_names() -> list[str]:

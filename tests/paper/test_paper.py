@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.core.architecture import CLASSIFIERS
+from bench.core.architecture import CLASSIFIERS, FAMILIES
 from bench.core.explainer import EXPLAINERS
 from bench.core.metric import METRICS
 from bench.core.protocols import protocol
@@ -32,10 +33,11 @@ PRINTED = {
     "castream-interpretability": ("castream_interpretability", 60),
     "interpretable-gradients-recognition": ("interpgrad_recognition", 4),
     "interpretable-gradients-interpretability": ("interpgrad_interpretability", 50),
+    "see-through-walls": ("seethroughwalls_partial", 2),
 }
 
 
-def test_the_six_tables_are_there():
+def test_the_tables_are_there():
     assert tables.table_names() == sorted(PRINTED)
 
 
@@ -45,17 +47,23 @@ def test_every_printed_cell_has_a_row_that_says_what_it_is(name):
     assert len(table.printed) == PRINTED[name][1]
     rows = {(row.model, row.method): row for row in table.rows}
     assert len(rows) == len(table.rows)
-    assert {(cell.model, cell.method) for cell in table.printed.itertuples()} == rows.keys()
+    printed = {(cell.model, cell.method) for cell in table.printed.itertuples()}
+    assert printed <= rows.keys()
+    assert printed == rows.keys() or table.extra
     assert protocol(table.protocol).name == table.protocol
     assert set(table.metrics) <= {entry.name for entry in METRICS} | RECOGNITION | {"T"}
     for row in table.rows:
-        assert row.why or row.classifier in {entry.name for entry in CLASSIFIERS}
+        families = [entry.value.pattern for entry in FAMILIES]
+        known = row.classifier in {entry.name for entry in CLASSIFIERS} or any(
+            re.fullmatch(pattern, row.classifier or "") for pattern in families
+        )
+        assert row.why or known
         if row.spec and row.spec.partition("(")[0] in {entry.name for entry in EXPLAINERS}:
             assert EXPLAINERS.spec(row.spec).name
     assert all(math.isfinite(float(text)) for text in table.printed.paper)
 
 
-@pytest.mark.parametrize("name", PRINTED)
+@pytest.mark.parametrize("name", [name for name in PRINTED if name != "see-through-walls"])
 def test_the_numbers_are_those_that_were_read_from_the_papers(name):
     source = SHARED / "paper_tables" / f"{PRINTED[name][0]}.csv"
     if not source.exists():
@@ -69,6 +77,19 @@ def test_the_numbers_are_those_that_were_read_from_the_papers(name):
     for (model, variant, method, metric, _), cell in zip(read, ours.itertuples(), strict=True):
         assert metric.removesuffix("_s") == cell.metric
         assert {cell.model, cell.method} == ({f"{model} {variant}".strip(), method} if method else {model, variant})
+
+
+def test_the_two_known_numbers_of_the_walls_paper_are_those_that_were_read():
+    source = SHARED / "paper_tables" / "seethroughwalls_partial.csv"
+    if not source.exists():
+        pytest.skip(f"{source} is not here")
+    with source.open(encoding="utf-8") as file:
+        read = [(row["method"], row["metric"], row["value"]) for row in csv.DictReader(file)]
+    names = {"unseen_l2_share_mean": "UNSEEN", "unseen_l2_share_std": "UNSEEN-SD"}
+    ours = tables.load_table("see-through-walls").printed
+    assert [(method, names[metric], value) for method, metric, value in read] == [
+        (cell.method, cell.metric, cell.paper) for cell in ours.itertuples()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +218,7 @@ def test_operations_of_a_known_network_are_counted_as_two_each():
 
     architecture = find_architecture("squeezenet1_1")
     net = Classifier(architecture.build(), name="squeezenet1_1", layer=architecture.layer, input_size=224)
-    assert gflops(net) == pytest.approx(2 * 0.349, rel=0.01)
+    assert gflops(net.net, net.input_size) == pytest.approx(2 * 0.349, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -315,3 +336,13 @@ def test_ranks_agree_with_spearman_by_hand():
     found = agreement.ranks(cells).iloc[0]
     assert found.spearman == pytest.approx(0.8)
     assert found.n == 4
+
+
+def test_costs_of_streams_are_the_papers_without_weights(capsys, tmp_path):
+    """GFLOPs to 1 %, parameters to the last printed digit; 3.71 % for ResNet-18 is 3.76 % by the printed parameters."""
+    assert main(["--table", "castream-accuracy", "--model", "castream:resnet18", "--out", str(tmp_path)]) == 0
+    cells = pd.read_csv(tmp_path / "castream-accuracy.csv").set_index(["model", "method", "metric"])
+    assert cells.measured["RESNET-18", "CA", "params_M"] == pytest.approx(12.13, abs=0.005)
+    assert cells.measured["RESNET-18", "CA", "GFLOPs"] == pytest.approx(3.652, rel=0.01)
+    assert cells.measured["RESNET-18", "CA vs GAP", "param_percent"] == pytest.approx(3.76, abs=0.005)
+    assert "--data-root" in cells.why["RESNET-18", "CA", "Acc_top1"]
