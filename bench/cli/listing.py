@@ -59,5 +59,7 @@ def tables() -> Iterator[str]:
 
 def classifiers() -> Iterator[str]:
     yield f"classifiers (and {', '.join(entry.name for entry in FAMILIES)})"
+    yield "  networks that are trained here:"
+    yield from (f"      {entry.name}: {entry.value.training}" for entry in FAMILIES if entry.value.training)
     names = [entry.name for entry in CLASSIFIERS]
     yield from ("  " + ", ".join(names[i : i + 8]) for i in range(0, len(names), 8))

@@ -84,6 +84,8 @@ class Family:
     """Regular expression of the whole text that names one."""
     architecture: Callable[[str], Architecture]
     """From that text. Raises UsageError."""
+    training: str = ""
+    """The command that makes its weights, where nobody publishes them."""
 
 
 FAMILIES: Registry[Family] = Registry("family of networks")
@@ -91,11 +93,12 @@ FAMILIES: Registry[Family] = Registry("family of networks")
 A = TypeVar("A", bound=Callable[[str], Architecture])
 
 
-def family(name: str, pattern: str) -> Callable[[A], A]:
-    """Register a function from a text that matches `pattern` to an Architecture, under the name that lists show."""
+def family(name: str, pattern: str, training: str = "") -> Callable[[A], A]:
+    """Register a function from a text that matches `pattern` to an Architecture, under the name that lists show, with
+    the command that trains such a network where one does."""
 
     def register(architecture: A) -> A:
-        FAMILIES.add(name, Family(pattern, architecture))
+        FAMILIES.add(name, Family(pattern, architecture, training))
         return architecture
 
     return register

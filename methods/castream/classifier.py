@@ -15,9 +15,10 @@ from bench.core.seeds import forked_rng
 from methods.castream.architecture import StreamedNet, check_chain, usual_stages
 
 PREFIX = "castream:"
+TRAIN = "python -m methods.castream.train"
 
 
-@family("castream:NAME", r"castream:.*")
+@family("castream:NAME", r"castream:.*", f"{TRAIN} --model NAME --data-root IMAGES --out FOLDER")
 def castream_architecture(text: str) -> Architecture:
     """A torchvision net whose pooling is a stream, at the target layer that the net has without it. Its weights are
     those of `python -m methods.castream.train`. Raises UsageError for unknown names and stages."""
@@ -43,4 +44,4 @@ def castream_architecture(text: str) -> Architecture:
 
 def training_command(name: str, named: str = "") -> str:
     stages = f" --stages {named.replace('+', ',')}" if named else ""
-    return f"python -m methods.castream.train --model {name}{stages} --data-root IMAGES --out FOLDER"
+    return f"{TRAIN} --model {name}{stages} --data-root IMAGES --out FOLDER"

@@ -15,7 +15,7 @@ PREFIX = "denoise:"
 COMMAND = "python -m methods.denoise.train --data-root IMAGES --out FOLDER"
 
 
-@family("denoise:FILE.safetensors", r"denoise:.*")
+@family("denoise:FILE.safetensors", r"denoise:.*", COMMAND)
 def denoise_architecture(text: str) -> Architecture:
     """The network that a file holds, with the size, normalisation and classes that it was trained with. Raises
     UsageError for a file that is missing or not of this training."""

@@ -17,7 +17,7 @@ PREFIX = "walls:"
 COMMAND = "python -m methods.walls.train --data-root IMAGES --out FOLDER"
 
 
-@family("walls:vgg16", r"walls:.*")
+@family("walls:vgg16", r"walls:.*", COMMAND)
 def walls_architecture(text: str) -> Architecture:
     """VGG16 that does not see the last 54 of 224 rows, for ImageNet's classes, at its last ReLU. Its weights are those
     of `python -m methods.walls.train`. Raises UsageError for another name."""

@@ -16,6 +16,7 @@ from torch import nn
 from bench.classifiers.load import load_classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import EXPLAINERS
+from cambench import main as run_benchmark
 from methods._trained import read_facts as facts_of
 from methods.castream import stream_parameters
 from methods.castream.architecture import CrossAttention, Stream, StreamedNet, check_chain
@@ -242,3 +243,11 @@ def test_bad_input_is_one_clear_line(given, trained, tmp_path, capsys):
 def test_facts_are_json(trained):
     with safe_open(trained, "pt") as opened:
         assert json.loads(opened.metadata()["steps"]) == 16
+
+
+def test_the_list_says_how_networks_are_trained(capsys):
+    assert run_benchmark(["--list"]) == 0
+    listed = capsys.readouterr().out
+    for name, package in {"castream:NAME": "castream", "denoise:FILE": "denoise", "walls:vgg16": "walls"}.items():
+        assert f"{name}" in listed
+        assert f"python -m methods.{package}.train" in listed
