@@ -96,7 +96,8 @@ class Classifier:
             (by_hooks,), (maps,), logits = observe(net, [self.layer], example, self.prefix_tokens)
         if not ran:
             raise UsageError(f"{name} must map images to logits (B, C) by linear or convolutional layers")
-        self._last_parametric = ran[-1]
+        self.parametric = tuple(reversed(dict.fromkeys(reversed(ran))))
+        """The linear and convolutional layers in the order in which they run, the last one the head's."""
         self.num_classes = self.output.logits(answers).shape[1]
         self.stated_classes = bool(classes)
         self.classes = tuple(classes) or tuple(map(str, range(self.num_classes)))
@@ -223,7 +224,7 @@ class Classifier:
     def _scoring_net(self) -> nn.Module:
         with torch.inference_mode(False), torch.no_grad():  # the first to score may be in inference mode, others not
             net = self._without_norms()
-            return self.precision.recast(net, self._last_parametric) if self.scoring_key else net
+            return self.precision.recast(net, self.parametric[-1]) if self.scoring_key else net
 
     def _without_norms(self) -> nn.Module:
         if self._traced is None:
@@ -288,12 +289,13 @@ class Classifier:
             yield
 
     @contextmanager
-    def randomised(self, seed: int) -> Iterator[None]:
-        """The last linear or convolutional layer drawn again from N(0, s²), s the standard deviation of each parameter.
+    def randomised(self, seed: int, layers: Sequence[nn.Module] = ()) -> Iterator[None]:
+        """Some of the `parametric` layers, by default the last one, drawn again from N(0, s²), s the standard deviation
+        of each parameter; normalisation layers stay.
 
         The parameters are put back afterwards, also on error.
         """
-        parameters = list(self._last_parametric.parameters(recurse=False))
+        parameters = [p for layer in layers or self.parametric[-1:] for p in layer.parameters(recurse=False)]
         saved = [parameter.detach().clone() for parameter in parameters]
         generator = torch.Generator().manual_seed(seed)
         try:
@@ -388,7 +390,7 @@ class Classifier:
 
         Some `nn.Linear` of that shape must reproduce the head on signed random maps of three magnitudes.
         """
-        layer = self._last_parametric
+        layer = self.parametric[-1]
         if not isinstance(layer, nn.Linear) or layer.weight.shape[1] != maps.shape[1]:
             return None
         if isinstance(self._split, GraphSplit) and not self._split.autonomous:
