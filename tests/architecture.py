@@ -22,6 +22,7 @@ FLOORS = (
     ("bench.report", "what people see of a run: its page and its pictures"),
     ("bench.run", "plan to stored rows, by an engine (`run/engine`)"),
     ("bench.paper", "the papers' tables beside ours"),
+    ("bench.inspection", "what a network looks for"),
     ("bench.plugins", "imports everything that registers"),
     ("bench.api", "evaluate, explain, results"),
     ("bench.cli", "flags, messages, exit codes"),
@@ -29,11 +30,12 @@ FLOORS = (
     ("bench.speed", "`python -m bench.speed`"),
     (
         "programs",
-        "`bench.remake`, `bench.scale`, `bench.coverage`, `methods.*.train`, `cambench.py` and `run_benchmark.py`",
+        "`bench.inspect`, `bench.remake`, `bench.scale`, `bench.coverage`, `bench.trust`, `methods.*.train`, "
+        "`cambench.py`, `run_benchmark.py`",
     ),
 )
 """From the ground up: a room imports from those below it only."""
-PROGRAMS = ("bench.remake", "bench.trust", "bench.scale", "bench.coverage", "methods.castream.train",
+PROGRAMS = ("bench.inspect", "bench.remake", "bench.trust", "bench.scale", "bench.coverage", "methods.castream.train",
             "methods.decoder.train", "methods.decoder.study", "methods.denoise.train",
             "methods.walls.train", "cambench", "run_benchmark")  # fmt: skip
 TRAININGS = r"methods\.(\w+\.)?training\b"

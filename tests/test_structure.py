@@ -36,6 +36,7 @@ def test_bench_holds_programs_rooms_and_no_loose_files():
     assert sorted(file.stem for file in (ROOT / "bench").glob("*.py")) == [
         "__init__",
         "coverage",
+        "inspect",
         "plugins",
         "remake",
         "scale",
