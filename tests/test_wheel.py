@@ -59,7 +59,7 @@ def test_every_file_that_is_read_is_in_the_wheel(site):
         assert len(files) > 3
         assert not [file for file in files if not (site / file.relative_to(ROOT)).is_file()]
     tables = [file.name for file in (ROOT / "results/paper").iterdir() if file.suffix in READ]
-    assert len(tables) == 12
+    assert len(tables) >= 12
     assert sorted(file.name for file in (site / "bench/tables/printed").iterdir()) == sorted(tables)
     entry_points = next(site.glob("*.dist-info/entry_points.txt")).read_text()
     assert "cambench = run_benchmark:main" in entry_points

@@ -128,6 +128,8 @@ def test_what_is_read_at_no_layer_is_the_same_at_every_layer(name):
     keywords = {key: value for key, value in small.items() if key in EXPLAINERS[name].parameters}
     if explainer.seeded:
         keywords["seeds"] = torch.tensor([1, 2])
+    if explainer.skip and (reason := explainer.skip(net)):
+        pytest.skip(reason)
     try:
         maps = [explainer.function(at, images, targets, **keywords) for at in (net, net.cut_at("features.2"))]
     except Skip as skip:
