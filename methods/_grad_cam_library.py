@@ -21,12 +21,14 @@ def library_map(
     targets: Tensor,
     *,
     score: Callable[[int], Callable[[Tensor], Tensor]] | None = None,
+    eigen_smooth: bool = False,
     **options: Any,
 ) -> Tensor:
     """(B, h, w) `get_cam_image` of a class of the library, hence without its ReLU and its two min-max steps.
 
     The library is imported when it is first used: it takes longer to import than all of the project.
 
+    `eigen_smooth` takes the first principal component of the weighted maps in place of their sum, of either sign.
     `score` gives for a class what is derived, a function of one image's logits; by default the class's own.
     `options` go to the library's class. Raises UsageError for a class index that does not exist.
     """
@@ -47,7 +49,7 @@ def library_map(
         finally:
             cam.activations_and_grads.release()
         with redirect_stderr(io.StringIO()):  # the library's progress bars have no switch
-            raw = cam.get_cam_image(images, tap, wanted, activations[0], gradients[0], False)
+            raw = cam.get_cam_image(images, tap, wanted, activations[0], gradients[0], eigen_smooth)
     return torch.from_numpy(raw).to(images)
 
 

@@ -47,16 +47,39 @@ def fused_cam(
 
     Known failure: shallow layers show edges whatever the class; the maximum lets them in.
     """
+    found = layer_maps("fused-cam", classifier, images, targets, cam, layers, lambda S: torch.tanh(SHARPNESS * S))
+    return FUSIONS[fusion](found)
+
+
+@explainer("refine-cam", paper="arXiv 2605.14641 (RefineCAM)", passes=passes, order="up-then-min-max", padded=False,
+           uses_layer=False)  # fmt: skip
+def refine_cam(
+    classifier: Classifier, images: Tensor, targets: Tensor, *, cam: str = "grad-cam++", layers: str = ""
+) -> Tensor:
+    """S = Π_l up(S_l / max S_l) over `layers`, S_l the rectified map of `cam` at a layer.
+
+    pytorch-grad-cam's reading, with its default CAM. Maps have the resolution of the finest layer. Skipped and refused
+    as `fused-cam` is.
+
+    Known failure: where one layer finds nothing the product is 0, whatever the others find.
+    """
+    return layer_maps("refine-cam", classifier, images, targets, cam, layers).prod(0)
+
+
+def layer_maps(
+    name: str, classifier: Classifier, images: Tensor, targets: Tensor, cam: str, layers: str,
+    scale: Callable[[Tensor], Tensor] = lambda S: S,
+) -> Tensor:  # fmt: skip
+    """(L, B, h, w) rectified maps of `cam` at the layers, each over its maximum, scaled, then at the finest one's
+    resolution. Raises Skip and UsageError."""
     check_targets(classifier, targets)
     named = split_list(layers)
     if not named:
-        raise Skip('it needs layers: fused-cam(layers="layer3,layer4"), by the names of the network')
+        raise Skip(f'it needs layers: {name}(layers="layer3,layer4"), by the names of the network')
     drawn = EXPLAINERS[cam].value
     if drawn.seeded or not drawn.uses_layer:
-        raise UsageError(f"fused-cam: cam={cam} has no map of a layer; take one such as layer-cam")
+        raise UsageError(f"{name}: cam={cam} has no map of a layer; take one such as layer-cam")
     found = [drawn.function(classifier.cut_at(layer), images, targets).detach().relu() for layer in named]
     size = max((one.shape[1:] for one in found), key=lambda shape: shape[0] * shape[1])
-    scaled = [torch.tanh(SHARPNESS * S / S.amax((1, 2), keepdim=True).clamp_min(1e-12)) for S in found]
-    return FUSIONS[fusion](
-        torch.stack([F.interpolate(S[:, None], size, mode="bilinear", align_corners=False)[:, 0] for S in scaled])
-    )
+    scaled = [scale(S / S.amax((1, 2), keepdim=True).clamp_min(1e-12)) for S in found]
+    return torch.stack([F.interpolate(S[:, None], size, mode="bilinear", align_corners=False)[:, 0] for S in scaled])

@@ -12,7 +12,8 @@ from torch import Tensor
 from bench.core.classifier import Classifier
 from bench.core.explainer import explainer
 from bench.core.perturb import fill
-from methods._common import Chunk, check_targets, of_targets, pass_per_channel
+from methods._channel_masks import answers_under, distinct, min_max_of
+from methods._common import Chunk, check_targets, pass_per_channel
 
 Variant = Literal["paper", "official", "pytorch-grad-cam", "castream", "torch-cam"]
 
@@ -61,7 +62,7 @@ def score_cam(
     check_targets(classifier, targets)
     reading = READINGS[variant]
     A = classifier.features(images)
-    maps, owner, place = _distinct(A)
+    maps, owner, place = distinct(A)
     live = torch.ones_like(owner, dtype=torch.bool)
     if reading.eps is None:
         live = maps.amax((1, 2)) != maps.amin((1, 2))
@@ -74,39 +75,23 @@ def score_cam(
     return torch.einsum("bk,bkhw->bhw", weights, A)
 
 
-def _distinct(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The maps (n, h, w) that differ among those of one image in A (B, K, h, w), the image (n,) of each, and the place
-    (B, K) that each map of A has among the n."""
-    found = [torch.unique(maps, dim=0, return_inverse=True) for maps in A]
-    counts = torch.tensor([len(maps) for maps, _ in found], device=A.device)
-    owner = torch.arange(len(A), device=A.device).repeat_interleave(counts)
-    place = torch.stack([inverse for _, inverse in found]) + (counts.cumsum(0) - counts)[:, None]
-    return torch.cat([maps for maps, _ in found]), owner, place
-
-
 def _scores(
     classifier: Classifier, images: Tensor, targets: Tensor, maps: Tensor, owner: Tensor, reading: Reading, chunk: int
 ) -> Tensor:
     """(n,) scores of image `owner[j]` (n,) under the mask of `maps[j]` (n, h, w), for its class."""
     background = fill(images[0], reading.background, classifier.mean)
-    contrast, scores = images - background, list[Tensor]()
-    for part, of in zip(maps.split(chunk), owner.split(chunk), strict=True):
-        masks = _masks(part, images.shape[-2:], reading)[:, None]
-        logits = classifier.logits(torch.addcmul(background, masks, contrast[of]))
-        answers = classifier.output.log_probabilities(logits).exp() if reading.probability else logits
-        scores.append(of_targets(answers, targets[of]))
-    return torch.cat(scores)
+    contrast = images - background
+
+    def masked(part: Tensor) -> Tensor:
+        masks = _masks(maps[part], images.shape[-2:], reading)[:, None]
+        return torch.addcmul(background, masks, contrast[owner[part]])
+
+    return answers_under(classifier, targets[owner], masked, chunk, reading.probability)
 
 
 def _masks(maps: Tensor, size: tuple[int, ...], reading: Reading) -> Tensor:
     """(n, H, W) masks in [0, 1] of maps (n, h, w)."""
     if reading.native_min_max:
-        maps = _min_max(maps, reading.eps)
+        maps = min_max_of(maps, reading.eps)
     masks = F.interpolate(maps[:, None], size, mode="bilinear", align_corners=reading.align_corners)[:, 0]
-    return masks if reading.native_min_max else _min_max(masks, reading.eps)
-
-
-def _min_max(maps: Tensor, eps: float | None) -> Tensor:
-    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-    span = high - low
-    return (maps - low) / (span.where(span > 0, 1) if eps is None else span + eps)
+    return masks if reading.native_min_max else min_max_of(masks, reading.eps)

@@ -189,6 +189,10 @@ class Classifier:
         """Images (B, 3, S, S) to logits (B, C)."""
         return self._leave(self._split(self._enter(images)))
 
+    def run(self, images: Tensor) -> Tensor:
+        """`logits`, by the net's own modules, so that hooks on them are called."""
+        return self._leave(self._net(self._enter(images)))
+
     def score(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) to logits (B, C), for scoring without gradients: `logits` with every batch normalisation
         folded into its convolution, equal to it up to float rounding (checked when first used, else `logits` serves),
@@ -260,7 +264,7 @@ class Classifier:
         attention over all patches.
         """
         with AttentionRecorder() as recorder:
-            logits = self.logits(images)
+            logits = self.run(images)
         return attention_of(recorder.weights, logits, self.prefix_tokens, self.name)
 
     def guided_module(self) -> nn.Module:

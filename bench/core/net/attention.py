@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -65,10 +66,25 @@ class AttentionRecorder(TorchFunctionMode):
         if func is F.scaled_dot_product_attention:
             return self.attend(*args, **kwargs)
         if func is F.multi_head_attention_forward:
-            mixed, weights = func(*args, **{**kwargs, "need_weights": True, "average_attn_weights": False})
-            self.weights.append(weights)
-            return mixed, None
+            return self.attend_with_heads(*args, **kwargs), None
         return func(*args, **kwargs)
+
+    def attend_with_heads(self, *args: Any, **kwargs: Any) -> Tensor:
+        """What `nn.MultiheadAttention` mixes, from the weights that it gives: those that it used are not among them, so
+        that no gradient would reach them. Raises Skip for projections that are not packed in one matrix."""
+        _, weights = F.multi_head_attention_forward(
+            *args, **{**kwargs, "need_weights": True, "average_attn_weights": False}
+        )
+        self.weights.append(weights)
+        given = signature(F.multi_head_attention_forward).bind(*args, **kwargs).arguments
+        packed, bias, value = given["in_proj_weight"], given["in_proj_bias"], given["value"]
+        if packed is None or given["bias_k"] is not None or given["add_zero_attn"] or value.ndim != 3:
+            raise Skip("its attention has projections of its own for keys and values")
+        width, heads = value.shape[-1], given["num_heads"]
+        v = F.linear(value, packed[2 * width :], None if bias is None else bias[2 * width :])
+        parts = weights @ v.unflatten(-1, (heads, -1)).permute(1, 2, 0, 3)  # (B, heads, T, d)
+        found: Tensor = F.linear(parts.permute(2, 0, 1, 3).flatten(2), given["out_proj_weight"], given["out_proj_bias"])
+        return found
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,

@@ -1,0 +1,1 @@
+"""The tuning of a network that answers a patch."""
