@@ -15,7 +15,12 @@ from bench.core.net.layers import hooked
 from methods._common import check_targets, of_targets
 
 
-@explainer("legrad", paper="Bousselham et al. 2024 (LeGrad), arXiv 2404.03214", passes=Passes(2, 1),
+def passes(classifier: Classifier) -> Passes:
+    """The mean token of every block goes through the head."""
+    return Passes(2, len(blocks_of(classifier)))
+
+
+@explainer("legrad", paper="Bousselham et al. 2024 (LeGrad), arXiv 2404.03214", passes=passes,
            order="up-then-min-max", uses_layer=False)  # fmt: skip
 def legrad(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """S = mean over blocks l, heads and looking tokens of ReLU(∂s_l/∂A_l), at the patches; s_l is the class's logit of
@@ -31,13 +36,14 @@ def legrad(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
         found = classifier.attention(images.detach().clone().requires_grad_())
         if len(found.weights) != len(blocks) or any(token.ndim != 3 for token in tokens):
             raise Skip(f"the blocks of {classifier.name} do not attend once each")
-        means = torch.cat([token.mean(1, keepdim=True).expand_as(token) for token in tokens])
-    with torch.enable_grad(), hooked(blocks[-1], lambda *_: means):
-        logits = classifier.run(images)
-    scores = of_targets(logits, targets.repeat(len(blocks))).unflatten(0, (len(blocks), len(images)))
+        means = [token.mean(1, keepdim=True).expand_as(token) for token in tokens]
+        joint = torch.cat(means).detach().requires_grad_()
+        with hooked(blocks[-1], lambda *_: joint):
+            scores = of_targets(classifier.run(images), targets.repeat(len(blocks)))
+    by_means = torch.autograd.grad(scores.sum(), joint)[0].split(len(images))
     relevance: Tensor = torch.zeros(())
-    for score, weights in zip(scores, found.weights, strict=True):
-        (gradient,) = torch.autograd.grad(score.sum(), weights, retain_graph=True)
+    for mean, by_mean, weights in zip(means, by_means, found.weights, strict=True):
+        (gradient,) = torch.autograd.grad(mean, weights, by_mean, retain_graph=True)
         relevance = relevance + gradient.relu().mean((1, 2)) / len(blocks)
     return relevance[:, found.prefix :].unflatten(1, (found.side, found.side))
 
