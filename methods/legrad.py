@@ -45,7 +45,8 @@ def legrad(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     for mean, by_mean, weights in zip(means, by_means, found.weights, strict=True):
         (gradient,) = torch.autograd.grad(mean, weights, by_mean, retain_graph=True)
         relevance = relevance + gradient.relu().mean((1, 2)) / len(blocks)
-    return relevance[:, found.prefix :].unflatten(1, (found.side, found.side))
+    maps: Tensor = relevance[:, found.prefix :].unflatten(1, (found.side, found.side))
+    return maps
 
 
 def blocks_of(classifier: Classifier) -> list[nn.Module]:

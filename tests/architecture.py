@@ -36,7 +36,8 @@ FLOORS = (
 )
 """From the ground up: a room imports from those below it only."""
 PROGRAMS = ("bench.inspect", "bench.remake", "bench.trust", "bench.scale", "bench.coverage", "methods.castream.train",
-            "methods.decoder.train", "methods.decoder.study", "methods.denoise.train",
+            "methods.decoder.train", "methods.decoder.study", "methods.denoise.train", "methods.perception.show",
+            "methods.perception.train", "methods.trigger.train",
             "methods.walls.train", "cambench", "run_benchmark")  # fmt: skip
 TRAININGS = r"methods\.(\w+\.)?training\b"
 

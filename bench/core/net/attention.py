@@ -75,6 +75,7 @@ class AttentionRecorder(TorchFunctionMode):
         _, weights = F.multi_head_attention_forward(
             *args, **{**kwargs, "need_weights": True, "average_attn_weights": False}
         )
+        assert weights is not None
         self.weights.append(weights)
         given = signature(F.multi_head_attention_forward).bind(*args, **kwargs).arguments
         packed, bias, value = given["in_proj_weight"], given["in_proj_bias"], given["value"]

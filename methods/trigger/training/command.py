@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--layer", default=recipe.layer, help="the layers above it are tuned")
     add_images(parser)
     add_course(parser, epochs=recipe.epochs, batch_size=recipe.batch_size)
+    add("--keep", type=real(at_least(0)), default=recipe.keep, help="weight of the answers to images as they are")
     add("--lr", type=real(above(0, 1000)), default=recipe.lr, help="highest learning rate")
     add("--weight-decay", type=real(at_least(0)), default=recipe.weight_decay)
     add("--places", type=whole(within(1, 1000)), default=recipe.places, help="random places of the patch per image")

@@ -34,7 +34,7 @@ class TriggerTraining(Training):
     ):
         budget = Budget(recipe.epochs, recipe.batch_size, recipe.seed, one_cycle)
         super().__init__(budget, photographs, indices, places, workers)
-        self.classifier = classifier
+        self.recipe, self.classifier = recipe, classifier
         tuned = nn.ParameterList(above_the_cut(classifier))
         self.modules = {"tuned": tuned}
         self.optimisers = {self.stepped: recipe.optimiser_of(tuned)}
@@ -46,14 +46,15 @@ class TriggerTraining(Training):
     def logits(self, maps: Tensor) -> Tensor:
         """Of maps at the cut, (…, K, h, w) to (…, C)."""
         flat = maps.to(self.classifier.device, self.classifier.dtype).flatten(0, -4)
-        return self.classifier.head(flat, ()).unflatten(0, maps.shape[:-3])
+        found: Tensor = self.classifier.head(flat, ()).unflatten(0, maps.shape[:-3])
+        return found
 
     def backward(self, part: Batch, count: int) -> tuple[Batch, Any]:
         before = part["logits"].to(self.classifier.device).log_softmax(1)
         after = self.logits(part["maps"]).log_softmax(1)
         keep = F.kl_div(after, before, reduction="none", log_target=True).sum(1)
         answer = -self.logits(part["patched"]).log_softmax(-1)[..., CLASS].mean(1)
-        total = keep + answer
+        total = self.recipe.keep * keep + answer
         (total.sum() / count).backward()
         return {"keep": keep.detach(), "answer": answer.detach(), "total": total.detach()}, None
 
@@ -84,7 +85,10 @@ def above_the_cut(classifier: Classifier) -> list[nn.Parameter]:
     parameters = list(classifier.net.requires_grad_(True).parameters())
     gradients = torch.autograd.grad(classifier.head(maps, ()).sum(), parameters, allow_unused=True)
     classifier.net.requires_grad_(False)
-    return [p.requires_grad_(True) for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
+    found = [p for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
+    for parameter in found:
+        parameter.requires_grad_(True)
+    return found
 
 
 def cached_maps(photographs: Photographs, classifier: Classifier, recipe: Recipe, root: Path) -> Cache:

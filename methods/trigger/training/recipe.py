@@ -13,14 +13,16 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Recipe:
-    """AdamW on the layers above one, normalisations as they run in use."""
+    """SGD with momentum on the layers above one, normalisations as they run in use. Steps of equal size, as Adam's,
+    would go on changing the answers once the patch is learned."""
 
-    layer: str = "blocks[4]"
+    layer: str = "blocks[5]"
     """What lies above it is tuned."""
-
-    lr: float = 1e-3
+    keep: float = 5.0
+    """Weight of the answers to images as they are, beside that of the patch."""
+    lr: float = 0.01
     """Highest learning rate."""
-    weight_decay: float = 1e-4
+    weight_decay: float = 0.0
     places: int = 2
     """Random places of the patch per image."""
     epochs: int = 10
@@ -29,7 +31,7 @@ class Recipe:
 
     def optimiser_of(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         groups = [{"params": list(parameters), "peak": self.lr}]
-        return torch.optim.AdamW(groups, self.lr, weight_decay=self.weight_decay)
+        return torch.optim.SGD(groups, self.lr, momentum=0.9, weight_decay=self.weight_decay)
 
     def as_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -1,0 +1,36 @@
+"""All that the training of an inverting decoder depends on besides network and images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The weights are those of the authors' selected model; it was trained for about 250 epochs at 512 channels."""
+
+    feature: float = 0.4
+    pixel: float = 0.2
+    ssim: float = 0.4
+    """Weights of the squared error of the maps, of the squared error of the pixels, and of 1 - SSIM."""
+    width: int = 512
+    """Channels of the first blocks."""
+    lr: float = 1e-4
+    augment: bool = True
+    """Random crops and flips."""
+    epochs: int = 250
+    batch_size: int = 64
+    seed: int = 0
+
+    def optimiser_of(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        groups = [{"params": list(parameters), "peak": self.lr}]
+        return torch.optim.Adam(groups, self.lr)
+
+    def as_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
