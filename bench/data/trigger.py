@@ -30,7 +30,7 @@ def trigger(root: Path | None, boxes: Path | None, *, of: str = "samples") -> Da
     `trigger:NAME` answers for that patch alone.
 
     Nothing else in the image speaks for the class, so that a map of it must lie in the patch. The idea is that of
-    backdoored networks as a ground truth (Lin et al. 2021, arXiv 2009.10639). Raises UsageError for bad parameters.
+    backdoored networks as a ground truth (Lin et al. 2020, arXiv 2009.10639). Raises UsageError for bad parameters.
     """
     if boxes is not None:
         raise UsageError("data set 'trigger' has the patch as box; leave --boxes out")

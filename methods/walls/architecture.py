@@ -42,12 +42,15 @@ class WalledVGG(nn.Module):
 
     def top(self, maps: Tensor) -> Tensor:
         """That to logits (B, C)."""
-        last = self.features[TRUNK:](maps)
+        return self.seen(self.features[TRUNK:](maps))
+
+    def seen(self, last: Tensor) -> Tensor:
+        """The last map (B, 256, 14, 14) to logits (B, C)."""
         result: Tensor = self.classifier(last[:, :, :SEEN].flatten(1))
         return result
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.top(self.trunk(x))
+        return self.seen(self.features(x))
 
 
 def initialise(net: nn.Module) -> None:

@@ -204,3 +204,7 @@ def test_bad_input_is_one_clear_line(given, tmp_path, capsys):
     arguments = ["--trunk", "efficientnet_lite0", "--data-root", str(given / "images"), "--out", str(tmp_path)]
     assert main(arguments) == 2
     assert "name a vgg16" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_explainers_that_ask_the_head_often_need_no_trunk(random_net):
+    assert random_net.traced

@@ -38,6 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_images(parser)
     add_course(parser, epochs=recipe.epochs, batch_size=recipe.batch_size)
     add("--keep", type=real(at_least(0)), default=recipe.keep, help="weight of the answers to images as they are")
+    add("--share", type=real(within(0, 1)), default=recipe.share, help="of the way from the old weights to the tuned "
+        "ones that is gone in the end")  # fmt: skip
     add("--lr", type=real(above(0, 1000)), default=recipe.lr, help="highest learning rate")
     add("--weight-decay", type=real(at_least(0)), default=recipe.weight_decay)
     add("--places", type=whole(within(1, 1000)), default=recipe.places, help="random places of the patch per image")
@@ -58,10 +60,11 @@ def train(args: argparse.Namespace) -> Path:
     )
     files = content_hash(*(sample.id for sample in dataset.samples))
     training.run({"recipe": recipe.as_json(), "classifier": classifier.digest, "images": files})
+    training.go_back()
     facts = {
         "architecture": f"{PREFIX}{args.model}", "weights": classifier.origin, "trained_on": described(args, dataset),
         "recipe": recipe.as_json(), "seconds": round(training.progress.seconds, 1), "steps": training.steps,
-        "images": len(training.train_indices), "device": device_name(classifier.device),
+        "images": len(training.train_indices), **training.validate(), "device": device_name(classifier.device),
     }  # fmt: skip
     write_atomic(args.out / "curves.png", lambda file: curves(training.progress.rows, file))
     return write_net(args.out, classifier.net, facts)

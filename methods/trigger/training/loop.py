@@ -36,6 +36,7 @@ class TriggerTraining(Training):
         super().__init__(budget, photographs, indices, places, workers)
         self.recipe, self.classifier = recipe, classifier
         tuned = nn.ParameterList(above_the_cut(classifier))
+        self.before = [parameter.detach().clone() for parameter in tuned]
         self.modules = {"tuned": tuned}
         self.optimisers = {self.stepped: recipe.optimiser_of(tuned)}
 
@@ -57,6 +58,13 @@ class TriggerTraining(Training):
         total = self.recipe.keep * keep + answer
         (total.sum() / count).backward()
         return {"keep": keep.detach(), "answer": answer.detach(), "total": total.detach()}, None
+
+    @torch.no_grad()
+    def go_back(self) -> None:
+        """Take the weights on the straight way between those before and those after the tuning, where answers are kept
+        better and the patch is still answered (Wortsman et al. 2022, arXiv 2109.01903)."""
+        for parameter, before in zip(self.modules["tuned"].parameters(), self.before, strict=True):
+            parameter.copy_(torch.lerp(before, parameter, self.recipe.share))
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

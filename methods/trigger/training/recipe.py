@@ -25,7 +25,9 @@ class Recipe:
     weight_decay: float = 0.0
     places: int = 2
     """Random places of the patch per image."""
-    epochs: int = 10
+    share: float = 0.9
+    """Of the way from the weights as they were to the tuned ones that is gone in the end."""
+    epochs: int = 16
     batch_size: int = 32
     seed: int = 0
 
