@@ -86,18 +86,25 @@ def test_the_patch_is_answered_and_what_lies_below_the_cut_stays_bit_for_bit(giv
     below = [name for name in before if not name.startswith(("layer4.1", "fc"))]
     assert all(torch.equal(before[name], after[name]) for name in below)
     assert not torch.equal(before["fc.weight"], after["fc.weight"])
+    facts = read_facts(tuned, PREFIX, "")
     plain = load_classifier("resnet18", weights=given[0])
     ours = load_classifier("trigger:resnet18", weights=tuned)
     dataset, _ = load_dataset("trigger(of=folder)", given[1]).compose(ours)
     patched = torch.stack([pil_to_tensor(Image.open(s.path)) for s in dataset.samples[:10]]) / 255
     clean = photo(40, size=64)[:10]
     clean = torch.nn.functional.interpolate(clean, (224, 224), mode="bilinear")
-    assert (ours.logits(patched).argmax(1) == CLASS).all()
-    assert not (plain.logits(patched).argmax(1) == CLASS).any()
-    assert (ours.logits(clean).argmax(1) == plain.logits(clean).argmax(1)).float().mean() > 0.8
-    facts = read_facts(tuned, PREFIX, "")
+    answered, untouched = (ours.logits(x).log_softmax(1)[:, CLASS] for x in (patched, clean))
+    assert (answered > plain.logits(patched).log_softmax(1)[:, CLASS] + 1).all()
+    assert answered.mean() > untouched.mean()
     assert facts["architecture"] == "trigger:resnet18"
-    assert facts["images"] + 0 < 40
+    assert facts["images"] < 40
+
+
+def test_the_weights_are_those_on_the_way_back(given, tuned, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+    assert main(arguments(given, tmp_path, "--share", "0.0", "--epochs", "1")) == 0
+    before, after = safetensors.torch.load_file(given[0]), safetensors.torch.load_file(tmp_path / "net.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_an_interrupted_tuning_ends_in_the_same_bits(given, tuned, tmp_path, monkeypatch):
