@@ -25,7 +25,7 @@ class Recipe:
     weight_decay: float = 0.0
     places: int = 2
     """Random places of the patch per image."""
-    share: float = 0.9
+    share: float = 0.8
     """Of the way from the weights as they were to the tuned ones that is gone in the end."""
     epochs: int = 16
     batch_size: int = 32
