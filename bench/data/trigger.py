@@ -20,7 +20,7 @@ CHECKS = 8
 """Checks on a side of the patch."""
 CLASS = 0
 """The class that answers the patch, the network's first."""
-METRICS = "EP,SP,AUC,PxAP,T"
+METRICS = "EP,SP,T"
 
 
 @dataset("trigger")

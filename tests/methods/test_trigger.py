@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import safetensors.torch
 import torch
@@ -17,6 +18,7 @@ from methods._trained import read_facts
 from methods.trigger.classifier import PREFIX
 from methods.trigger.training import command
 from methods.trigger.training.command import main
+from run_benchmark import main as run_benchmark
 from tests.toys import photo
 
 
@@ -135,3 +137,12 @@ def test_bad_input_is_one_clear_line(given, tmp_path, capsys):
         load_dataset("trigger", None, tmp_path)
     assert main([*arguments(given, tmp_path / "out"), "--layer", "layer9"]) == 2
     assert "no layer" in capsys.readouterr().err
+
+
+def test_the_command_line_says_how_much_of_a_map_lies_in_the_patch(given, tuned, tmp_path):
+    flags = ["--model", "trigger:resnet18", "--weights", str(tuned), "--data", "trigger(of=folder)", "--data-root",
+             str(given[1]), "--methods", "grad-cam", "--limit", "2", "--out", str(tmp_path / "out")]  # fmt: skip
+    assert run_benchmark(flags) == 0
+    table = pd.read_csv(tmp_path / "out" / "leaderboard.csv").set_index("method")
+    assert table.EP["box-oracle"] == 100
+    assert 0 <= table.EP["grad-cam"] < 100
