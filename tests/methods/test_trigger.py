@@ -14,11 +14,11 @@ from bench.classifiers.load import load_classifier
 from bench.core.dataset import load_dataset
 from bench.core.errors import UsageError
 from bench.data.trigger import CLASS, pasted, pattern, place
+from cambench import main as run_benchmark
 from methods._trained import read_facts
 from methods.trigger.classifier import PREFIX
 from methods.trigger.training import command
 from methods.trigger.training.command import main
-from run_benchmark import main as run_benchmark
 from tests.toys import photo
 
 
