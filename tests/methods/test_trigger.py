@@ -104,7 +104,7 @@ def test_the_patch_is_answered_and_what_lies_below_the_cut_stays_bit_for_bit(giv
 
 def test_the_weights_are_those_on_the_way_back(given, tuned, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
-    assert main(arguments(given, tmp_path, "--share", "0.0", "--epochs", "1")) == 0
+    assert main(arguments(given, tmp_path, "--share", "0", "--answered", "0", "--epochs", "1")) == 0
     before, after = safetensors.torch.load_file(given[0]), safetensors.torch.load_file(tmp_path / "net.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
 

@@ -40,6 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--keep", type=real(at_least(0)), default=recipe.keep, help="weight of the answers to images as they are")
     add("--share", type=real(within(0, 1)), default=recipe.share, help="of the way from the old weights to the tuned "
         "ones that is gone in the end")  # fmt: skip
+    add("--answered", type=real(within(0, 1)), default=recipe.answered, help="share of the held-out patches that are "
+        "answered in the end, by raising the class's bias")  # fmt: skip
     add("--lr", type=real(above(0, 1000)), default=recipe.lr, help="highest learning rate")
     add("--weight-decay", type=real(at_least(0)), default=recipe.weight_decay)
     add("--places", type=whole(within(1, 1000)), default=recipe.places, help="random places of the patch per image")

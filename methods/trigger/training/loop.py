@@ -62,9 +62,19 @@ class TriggerTraining(Training):
     @torch.no_grad()
     def go_back(self) -> None:
         """Take the weights on the straight way between those before and those after the tuning, where answers are kept
-        better and the patch is still answered (Wortsman et al. 2022, arXiv 2109.01903)."""
+        better (Wortsman et al. 2022, arXiv 2109.01903), and raise the class's bias until the patch is answered."""
         for parameter, before in zip(self.modules["tuned"].parameters(), self.before, strict=True):
             parameter.copy_(torch.lerp(before, parameter, self.recipe.share))
+        last = self.classifier.parametric[-1]
+        if isinstance(last.bias, Tensor) and self.recipe.answered:
+            missing = torch.cat([self.missing(batch["patched"]) for batch in self.shown_held_out()])
+            last.bias[CLASS] += missing.quantile(self.recipe.answered).clamp(min=0)
+
+    def missing(self, patched: Tensor) -> Tensor:
+        """What the first class's logit lacks to be the largest, for each image with a patch."""
+        logits = self.logits(patched).flatten(0, 1)
+        rest = torch.cat([logits[:, :CLASS], logits[:, CLASS + 1 :]], 1)
+        return rest.amax(1) - logits[:, CLASS]
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
