@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -235,3 +236,13 @@ def test_bad_input_is_one_clear_line(folder, tmp_path, capsys):
     safetensors.torch.save_file({"a": torch.zeros(1)}, other)
     with pytest.raises(UsageError, match="expected denoise:"):
         load_classifier(f"denoise:{other}")
+
+
+@pytest.mark.parametrize(("kind", "weight"), [("plain", 0), ("denoised", 0.0075)])
+def test_what_is_shipped_is_a_classifier_that_says_how_it_came_about(kind, weight):
+    file = Path(__file__).parents[2] / f"results/published/trained_networks/resnet8-cifar10-{kind}.safetensors"
+    classifier = load_classifier(f"denoise:{file}")
+    assert (classifier.num_classes, classifier.input_size) == (10, 32)
+    facts = read_facts(file, "", "")
+    assert facts["recipe"]["weight"] == weight
+    assert (facts["steps"], facts["images"]) == (568, 9021)
