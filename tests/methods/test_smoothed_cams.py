@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.core.explainer import EXPLAINERS
+from methods._grad_cam_library import library_map
 from methods.fused_cam import refine_cam
 from methods.score_cam import score_cam
 from methods.smoothed_cam import CLASSES, smoothed_cam
@@ -60,33 +61,51 @@ def test_the_noise_is_an_images_own_whatever_the_batch_and_the_chunk(noise):
     assert not torch.allclose(together, other)
 
 
+class Linear:
+    """A classifier whose logits are linear in the pixels, with the maps of another."""
+
+    def __init__(self, classifier):
+        self.classifier = classifier
+        self.weight = torch.randn(classifier.num_classes, 3, 32, 32, generator=torch.Generator().manual_seed(0)) / 100
+
+    def __getattr__(self, name):
+        return getattr(self.classifier, name)
+
+    def logits(self, images):
+        return torch.einsum("kchw,bchw->bk", self.weight, images)
+
+
 def test_noise_averages_out_behind_a_linear_network():
     """Of a logit that is linear in the pixels the mean over many draws is that without noise."""
-    classifier, images = toy_classifier("gap_linear"), photo(1)
-    weight = torch.randn(classifier.num_classes, 3, 32, 32, generator=torch.Generator().manual_seed(0)) / 100
-    linear = type("Linear", (), {"__getattr__": lambda self, name: getattr(classifier, name)})()
-    linear.logits = lambda x: torch.einsum("chw,bchw->bc", torch.zeros(3, 32, 32), x)[:, None] if False else (
-        torch.einsum("kchw,bchw->bk", weight, x)
-    )  # fmt: skip
+    linear, images = Linear(toy_classifier("gap_linear")), photo(1)
     smooth = ss_cam(linear, images, TARGETS[:1], samples=400, sigma=0.5, seeds=SEEDS[:1])
-    plain = score_cam(linear, images, TARGETS[:1])
-    torch.testing.assert_close(smooth, plain, rtol=0.05, atol=0.02)
+    torch.testing.assert_close(smooth, score_cam(linear, images, TARGETS[:1]), rtol=0.05, atol=0.02)
 
 
 @pytest.mark.parametrize("cam", list(CLASSES))
-def test_smoothing_is_the_librarys(cam):
+def test_without_either_smoothing_it_is_the_librarys_map(cam):
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     classifier, images = toy_classifier("gap_linear"), photo(2)
-    for eigen in (False, True):
-        ours = smoothed_cam(classifier, images, TARGETS, cam=cam, eigen=eigen, augment=False)
-        theirs = getattr(pytorch_grad_cam, CLASSES[cam])(classifier.module, [classifier.module.tap])
-        found = theirs(images.clone(), [ClassifierOutputTarget(int(t)) for t in TARGETS], eigen_smooth=eigen)
-        theirs.activations_and_grads.release()
-        up = F.interpolate(ours[:, None], 32, mode="bilinear", align_corners=False)[:, 0].numpy()
-        for own, other in zip(up, found, strict=True):
-            assert abs(np.corrcoef(own.ravel(), other.ravel())[0, 1]) > 0.98 or eigen and other.std() < 1e-6 or eigen
+    ours = smoothed_cam(classifier, images, TARGETS, cam=cam, augment=False)
+    theirs = getattr(pytorch_grad_cam, CLASSES[cam])(classifier.module, [classifier.module.tap])
+    found = theirs(images.clone(), [ClassifierOutputTarget(int(t)) for t in TARGETS])
+    theirs.activations_and_grads.release()
+    up = F.interpolate(ours[:, None], 32, mode="bilinear", align_corners=False)[:, 0].numpy()
+    for own, other in zip(up, found, strict=True):
+        assert np.corrcoef(own.ravel(), other.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("cam", list(CLASSES))
+def test_eigen_is_the_librarys_component_with_the_sign_of_the_sum(cam):
+    classifier, images = toy_classifier("gap_linear"), photo(2)
+    ours = smoothed_cam(classifier, images, TARGETS, cam=cam, augment=False, eigen=True)
+    component = library_map(CLASSES[cam], classifier, images, TARGETS, eigen_smooth=True)
+    plain = library_map(CLASSES[cam], classifier, images, TARGETS)
+    for own, c, total in zip(ours, component, plain, strict=True):
+        sign = 1 if ((c - c.mean()) * total).sum() > 0 else -1
+        torch.testing.assert_close(own, unit((sign * c).relu()), rtol=1e-4, atol=1e-5)
 
 
 def test_augmentation_is_the_mean_over_mirrored_and_dimmed_copies_moved_back():
