@@ -3,19 +3,18 @@ own code runs."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from inspect import signature
+from functools import partial
 from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from bench.core.classifier import Classifier
 from bench.core.errors import Skip
 from bench.core.explainer import Passes, explainer
+from bench.core.net.attention import OpenAttention
 from bench.core.ranges import within
 from methods._common import check_targets, of_targets
 
@@ -57,58 +56,48 @@ def attn_lrp(
     return (centred * gradient).sum(1)
 
 
-class Rules(TorchFunctionMode):
+class Rules(OpenAttention):
     """Inside the block the gradient of a network times its input is the relevance of AttnLRP."""
 
     def __init__(self, gamma_conv: float, gamma_linear: float):
         super().__init__()
         self.attended = 0
         self.handlers: dict[Any, Callable[..., Any]] = {
-            F.layer_norm: self.normalise,
-            F.linear: lambda *given, **named: along(F.linear, gamma_linear, *given, **named),
-            F.conv2d: lambda *given, **named: along(F.conv2d, gamma_conv, *given, **named),
-            torch.conv2d: lambda *given, **named: along(torch.conv2d, gamma_conv, *given, **named),
-            F.scaled_dot_product_attention: self.attend,
-            F.multi_head_attention_forward: self.attend_with_heads,
+            F.layer_norm: normalise,
+            F.linear: partial(along, F.linear, gamma_linear),
+            F.conv2d: partial(along, F.conv2d, gamma_conv),
+            torch.conv2d: partial(along, torch.conv2d, gamma_conv),
             **{function: straight(function) for function in (F.gelu, F.relu, F.silu)},
         }
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return self.handlers.get(func, func)(*args, **(kwargs or {}))
+        if func in self.handlers:
+            return self.handlers[func](*args, **(kwargs or {}))
+        return super().__torch_function__(func, types, args, kwargs)
 
-    def normalise(
-        self, x: Tensor, shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-    ) -> Tensor:
-        axes = tuple(range(-len(shape), 0))
-        centred = x - x.mean(axes, keepdim=True)
-        deviation = (centred.square().mean(axes, keepdim=True) + eps).sqrt()
-        result = centred / deviation.detach()
-        result = result if weight is None else result * weight
-        return result if bias is None else result + bias
+    def project(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        found: Tensor = self.handlers[F.linear](x, weight, bias)
+        return found
 
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
-        is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
-    ) -> Tensor:  # fmt: skip
-        """softmax(q kᵀ · scale + mask) v; of each product half of the gradient."""
+    def product(self, left: Tensor, right: Tensor) -> Tensor:
+        return halved(super().product(left, right))
+
+    def look(self, weights: Tensor) -> None:
         self.attended += 1
-        scores = halved(query @ key.transpose(-2, -1)) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
-        if attn_mask is not None:
-            scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
-        return halved(scores.softmax(-1) @ value)
 
-    def attend_with_heads(self, *args: Any, **kwargs: Any) -> tuple[Tensor, None]:
-        """As `nn.MultiheadAttention`, of self-attention with one packed projection. Raises Skip for others."""
-        given = signature(F.multi_head_attention_forward).bind(*args, **kwargs).arguments
-        x, packed, heads = given["query"], given["in_proj_weight"], given["num_heads"]
-        if packed is None or given["bias_k"] is not None or given["add_zero_attn"] or x.ndim != 3:
-            raise Skip("its attention has projections of its own for keys and values")
-        linear = self.handlers[F.linear]
-        parts = linear(x, packed, given["in_proj_bias"]).unflatten(-1, (3, heads, -1)).permute(2, 1, 3, 0, 4)
-        mixed = self.attend(*parts)  # (B, heads, T, d)
-        return linear(mixed.permute(2, 0, 1, 3).flatten(2), given["out_proj_weight"], given["out_proj_bias"]), None
+
+def normalise(
+    x: Tensor, shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """A layer normalisation whose deviation is a constant."""
+    axes = tuple(range(-len(shape), 0))
+    centred = x - x.mean(axes, keepdim=True)
+    deviation = (centred.square().mean(axes, keepdim=True) + eps).sqrt()
+    result = centred / deviation.detach()
+    result = result if weight is None else result * weight
+    return result if bias is None else result + bias
 
 
 def halved(x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -12,7 +13,9 @@ from bench.core.dataset import Dataset, Sample, dataset, load_dataset
 from bench.core.errors import UsageError
 from bench.core.seeds import seed_for
 from bench.data.grid import cache_folder, stored
-from bench.data.pixels import load_image
+from bench.data.pixels import ImageProblem, load_image
+
+logger = logging.getLogger(__name__)
 
 SHARE = 7
 """The patch's side is the image's divided by this."""
@@ -37,14 +40,19 @@ def trigger(root: Path | None, boxes: Path | None, *, of: str = "samples") -> Da
     base = load_dataset(of, root)
 
     def compose(classifier: Classifier) -> tuple[Dataset, Classifier]:
-        samples = [with_patch(sample, classifier) for sample in base.samples]
+        samples = []
+        for sample in base.samples:
+            try:
+                samples.append(with_patch(sample, classifier))
+            except ImageProblem as problem:
+                logger.warning("%s is left out: %s", sample.path, problem)
         return Dataset("trigger", tuple(samples), classifier.classes, root, "grid", METRICS), classifier
 
     return Dataset("trigger", (), base.classes, root, protocol="grid", metrics=METRICS, compose=compose)
 
 
 def with_patch(sample: Sample, classifier: Classifier) -> Sample:
-    """The sample with its patch, as a file of the network's input size."""
+    """The sample with its patch, as a file of the network's input size. Raises ImageProblem."""
     size = classifier.input_size
     image = load_image(sample, "resize-crop", size, classifier.interpolation)
     x, y, side = place(size, sample.id)

@@ -23,6 +23,7 @@ from methods.castream.architecture import CrossAttention, Stream, StreamedNet, c
 from methods.castream.classifier import PREFIX
 from methods.castream.training import command
 from methods.castream.training.command import main
+from tests.methods.interrupted import interrupted
 from tests.toys import photo
 
 CLASSES = (0, 217)
@@ -145,18 +146,8 @@ def test_the_stream_learns(trained):
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_an_interrupted_training_ends_in_the_same_bits(given, trained, tmp_path, monkeypatch):
-    steps = []
-    with monkeypatch.context() as patch:
-        own = command.StreamTraining.take_step
-
-        def stops(self, batch):
-            steps.append(1)
-            if len(steps) == 7:
-                raise KeyboardInterrupt
-            return own(self, batch)
-
-        patch.setattr(command.StreamTraining, "take_step", stops)
+def test_an_interrupted_training_ends_in_the_same_bits(given, trained, tmp_path):
+    with interrupted(command.StreamTraining, 7):
         assert main(arguments(given, tmp_path, "--save-every", "1")) == 130
     assert main(arguments(given, tmp_path, "--save-every", "1")) == 0
     whole, again = tensors(trained), tensors(tmp_path / "net.safetensors")

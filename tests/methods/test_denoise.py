@@ -26,6 +26,7 @@ from methods.denoise.training.command import main
 from methods.training.loop import CLIP
 from methods.training.photographs import Photographs, batches, collate, split
 from methods.training.schedules import one_cycle
+from tests.methods.interrupted import interrupted
 from tests.toys import photo
 
 
@@ -184,18 +185,9 @@ def test_the_weight_brings_the_gradients_together(folder, tmp_path):
     assert "denoise" not in rows["0"]
 
 
-def test_an_interrupted_training_ends_in_the_same_bits(folder, tmp_path, monkeypatch):
+def test_an_interrupted_training_ends_in_the_same_bits(folder, tmp_path):
     assert run(folder, tmp_path / "whole") == 0
-    own, calls = command.DenoisedTraining.take_step, []
-
-    def stops(self, batch):
-        calls.append(1)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return own(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(command.DenoisedTraining, "take_step", stops)
+    with interrupted(command.DenoisedTraining, 5):
         assert run(folder, tmp_path / "parts", "--save-every", "1") == 130
     assert run(folder, tmp_path / "parts", "--save-every", "1") == 0
     whole, again = state(tmp_path / "whole"), state(tmp_path / "parts")

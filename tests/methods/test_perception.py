@@ -18,6 +18,7 @@ from methods.perception.checkpoint import load_inverter
 from methods.perception.loss import ssim
 from methods.perception.training import command
 from methods.perception.training.command import main
+from tests.methods.interrupted import interrupted
 from tests.toys import photo
 
 
@@ -82,17 +83,7 @@ def test_its_losses_fall_and_it_resumes_to_the_same_bits(given, trained, tmp_pat
     head, *rows = [line.split(",") for line in (trained.parent / "log.csv").read_text().splitlines()]
     totals = [float(row[head.index("total")]) for row in rows]
     assert totals[-1] < totals[0]
-    steps = []
-    with monkeypatch.context() as patch:
-        own = command.PerceptionTraining.take_step
-
-        def stops(self, batch):
-            steps.append(1)
-            if len(steps) == 4:
-                raise KeyboardInterrupt
-            return own(self, batch)
-
-        patch.setattr(command.PerceptionTraining, "take_step", stops)
+    with interrupted(command.PerceptionTraining, 4):
         assert main(arguments(given, tmp_path, "--save-every", "1")) == 130
     assert main(arguments(given, tmp_path, "--save-every", "1")) == 0
     whole, again = safetensors.torch.load_file(trained), safetensors.torch.load_file(tmp_path / "net.safetensors")

@@ -19,6 +19,7 @@ from methods._trained import read_facts
 from methods.trigger.classifier import PREFIX
 from methods.trigger.training import command
 from methods.trigger.training.command import main
+from tests.methods.interrupted import interrupted
 from tests.toys import photo
 
 
@@ -74,6 +75,15 @@ def test_every_image_has_the_patch_in_its_box(given):
     assert len(boxes) > 30
 
 
+def test_an_image_that_cannot_be_read_is_named_and_left_out(given, tmp_path, caplog):
+    Image.new("RGB", (40, 40)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    classifier = load_classifier("resnet18", weights=given[0])
+    dataset, _ = load_dataset("trigger(of=folder)", tmp_path).compose(classifier)
+    assert [sample.id for sample in dataset.samples] == ["good"]
+    assert "bad.png is left out" in caplog.text
+
+
 def test_outside_of_the_patch_nothing_changes():
     image = photo(1, size=64)[0]
     x, y, side = place(64, "some name")
@@ -111,17 +121,7 @@ def test_the_weights_are_those_on_the_way_back(given, tuned, tmp_path, monkeypat
 
 def test_an_interrupted_tuning_ends_in_the_same_bits(given, tuned, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
-    steps = []
-    with monkeypatch.context() as patch:
-        own = command.TriggerTraining.take_step
-
-        def stops(self, batch):
-            steps.append(1)
-            if len(steps) == 5:
-                raise KeyboardInterrupt
-            return own(self, batch)
-
-        patch.setattr(command.TriggerTraining, "take_step", stops)
+    with interrupted(command.TriggerTraining, 5):
         assert main(arguments(given, tmp_path / "out", "--save-every", "1")) == 130
     assert main(arguments(given, tmp_path / "out", "--save-every", "1")) == 0
     whole, again = safetensors.torch.load_file(tuned), safetensors.torch.load_file(tmp_path / "out/net.safetensors")

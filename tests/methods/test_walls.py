@@ -25,6 +25,7 @@ from methods.walls.classifier import walls_architecture
 from methods.walls.theory import expected, maps_of, simulated
 from methods.walls.training import command
 from methods.walls.training.command import main
+from tests.methods.interrupted import interrupted
 from tests.toys import photo
 
 TARGETS = torch.tensor([3, 700])
@@ -178,18 +179,9 @@ def test_the_trunk_stays_and_the_rest_learns(given, tmp_path):
 
 
 @pytest.mark.slow  # three trainings above a VGG16
-def test_an_interrupted_training_ends_in_the_same_bits(given, tmp_path, monkeypatch):
+def test_an_interrupted_training_ends_in_the_same_bits(given, tmp_path):
     assert run(given, tmp_path / "whole") == 0
-    own, calls = command.WalledTraining.take_step, []
-
-    def stops(self, batch):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return own(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(command.WalledTraining, "take_step", stops)
+    with interrupted(command.WalledTraining, 3):
         assert run(given, tmp_path / "parts", "--save-every", "1") == 130
     assert run(given, tmp_path / "parts", "--save-every", "1") == 0
     whole, again = (safetensors.torch.load_file(tmp_path / part / "net.safetensors") for part in ("whole", "parts"))

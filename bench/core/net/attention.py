@@ -51,13 +51,9 @@ def attention_of(weights: Sequence[Tensor], logits: Tensor, prefix: int | None, 
     return Attention(tuple(weights), logits, before, side)
 
 
-class AttentionRecorder(TorchFunctionMode):
-    """Inside the block every `scaled_dot_product_attention` and every `nn.MultiheadAttention` computes its weights
-    openly, and `weights` lists them in the order of the blocks: (B, heads, T, T), rows sum to 1, part of the graph."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weights: list[Tensor] = []
+class OpenAttention(TorchFunctionMode):
+    """Inside the block every `scaled_dot_product_attention` and every `nn.MultiheadAttention` is computed step by step,
+    each step part of the graph. A subclass says what happens at each."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -69,33 +65,58 @@ class AttentionRecorder(TorchFunctionMode):
             return self.attend_with_heads(*args, **kwargs), None
         return func(*args, **kwargs)
 
-    def attend_with_heads(self, *args: Any, **kwargs: Any) -> Tensor:
-        """What `nn.MultiheadAttention` mixes, from the weights that it gives: those that it used are not among them, so
-        that no gradient would reach them. Raises Skip for projections that are not packed in one matrix."""
-        _, weights = F.multi_head_attention_forward(
-            *args, **{**kwargs, "need_weights": True, "average_attn_weights": False}
-        )
-        assert weights is not None
-        self.weights.append(weights)
-        given = signature(F.multi_head_attention_forward).bind(*args, **kwargs).arguments
-        packed, bias, value = given["in_proj_weight"], given["in_proj_bias"], given["value"]
-        if packed is None or given["bias_k"] is not None or given["add_zero_attn"] or value.ndim != 3:
-            raise Skip("its attention has projections of its own for keys and values")
-        width, heads = value.shape[-1], given["num_heads"]
-        v = F.linear(value, packed[2 * width :], None if bias is None else bias[2 * width :])
-        parts = weights @ v.unflatten(-1, (heads, -1)).permute(1, 2, 0, 3)  # (B, heads, T, d)
-        found: Tensor = F.linear(parts.permute(2, 0, 1, 3).flatten(2), given["out_proj_weight"], given["out_proj_bias"])
+    def project(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """A projection of `nn.MultiheadAttention`."""
+        return F.linear(x, weight, bias)
+
+    def product(self, left: Tensor, right: Tensor) -> Tensor:
+        """Queries times keys, and weights times values."""
+        found: Tensor = left @ right
         return found
+
+    def look(self, weights: Tensor) -> None:
+        """At the weights (B, heads, T, T) of a block."""
+
+    def attend_with_heads(self, *args: Any, **kwargs: Any) -> Tensor:
+        """(T, B, E) what `nn.MultiheadAttention` mixes. Raises Skip where its projections are not packed in one matrix,
+        and where it masks."""
+        given = signature(F.multi_head_attention_forward).bind(*args, **kwargs)
+        given.apply_defaults()
+        options = given.arguments
+        inputs = [options[name] for name in ("query", "key", "value")]
+        packed, bias = options["in_proj_weight"], options["in_proj_bias"]
+        masks = [options[name] for name in ("attn_mask", "key_padding_mask", "bias_k")]
+        if packed is None or options["add_zero_attn"] or inputs[0].ndim != 3 or any(m is not None for m in masks):
+            raise Skip("its attention masks, or has projections of its own for keys and values")
+        biases = (None,) * 3 if bias is None else bias.chunk(3)
+        parts = [
+            self.project(x, weight, b).unflatten(-1, (options["num_heads"], -1)).permute(1, 2, 0, 3)
+            for x, weight, b in zip(inputs, packed.chunk(3), biases, strict=True)
+        ]
+        mixed = self.attend(*parts).permute(2, 0, 1, 3).flatten(2)
+        return self.project(mixed, options["out_proj_weight"], options["out_proj_bias"])
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
         is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
     ) -> Tensor:  # fmt: skip
-        """softmax(q kᵀ · scale + mask) v, the scale 1/√d unless it is given."""
-        scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+        """softmax(q kᵀ · scale + mask) v of (B, heads, T, d), the scale 1/√d unless it is given."""
+        scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+        scores = self.product(query, key.transpose(-2, -1)) * scale
         if attn_mask is not None:
             scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
         weights = scores.softmax(-1)
+        self.look(weights)
+        return self.product(weights, value)
+
+
+class AttentionRecorder(OpenAttention):
+    """`weights` lists what each block's tokens take, in the order of the blocks: (B, heads, T, T), rows sum to 1, part
+    of the graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[Tensor] = []
+
+    def look(self, weights: Tensor) -> None:
         self.weights.append(weights)
-        mixed: Tensor = weights @ value
-        return mixed
