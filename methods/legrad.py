@@ -15,13 +15,17 @@ from bench.core.net.layers import hooked
 from methods._common import check_targets, of_targets
 
 
+def without_blocks(classifier: Classifier) -> str | None:
+    return None if blocks_of(classifier) else f"has no list of blocks around layer {classifier.layer}"
+
+
 def passes(classifier: Classifier) -> Passes:
     """The mean token of every block goes through the head."""
     return Passes(2, len(blocks_of(classifier)))
 
 
 @explainer("legrad", paper="Bousselham et al. 2024 (LeGrad), arXiv 2404.03214", passes=passes,
-           order="up-then-min-max", uses_layer=False)  # fmt: skip
+           skip=without_blocks, order="up-then-min-max", uses_layer=False)  # fmt: skip
 def legrad(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
     """S = mean over blocks l, heads and looking tokens of ReLU(∂s_l/∂A_l), at the patches; s_l is the class's logit of
     the mean token behind block l, through what the network does behind its last block. Maps (B, h, w).
@@ -50,13 +54,13 @@ def legrad(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
 
 
 def blocks_of(classifier: Classifier) -> list[nn.Module]:
-    """The modules of the innermost list that holds the target layer. Raises Skip where there is none."""
+    """The modules of the innermost list that holds the target layer; none where no list does."""
     parts = classifier.layer.split(".")
     for length in range(len(parts), 0, -1):
         module = classifier.net.get_submodule(".".join(parts[:length]))
         if isinstance(module, nn.Sequential | nn.ModuleList) and len(module) > 1 and length < len(parts):
             return list(module)
-    raise Skip(f"{classifier.name} has no list of blocks around layer {classifier.layer}")
+    return []
 
 
 @contextmanager
