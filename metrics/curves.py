@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from bench.core.metric import Case, Scores, Value, metric
-from bench.core.protocols import Fill, Protocol
+from bench.core.protocols import Hidden, Protocol
+from metrics.imputation import imputed
 
 RISE = "Petsiuk et al. 2018 (RISE), arXiv 1806.07421"
 
@@ -16,35 +17,40 @@ BLOCK = 4
 """Steps of a curve that are made at a time: enough to keep a GPU busy, few enough to stay in a core's cache."""
 
 
-def morph(case: Case, start: torch.Tensor, end: torch.Tensor, steps: range) -> Iterator[torch.Tensor]:
-    """`start` turned into `end`, most important pixels first: at step k of n, round(k · pixels / n) pixels changed.
+def hidden(case: Case, kind: Hidden, pixels: torch.Tensor) -> torch.Tensor:
+    """(n, 3, H, W): the image with the pixels (n, H, W) replaced."""
+    if kind == "imputed":
+        return imputed(case.image, pixels)
+    return torch.where(pixels[:, None], case.filled(kind), case.image)
 
-    Tied pixels go in the order of `Case.ranks`."""
-    k = torch.arange(steps.start, steps.stop, device=case.ranks.device, dtype=torch.float64)
-    counts = (k * case.ranks.numel() / case.protocol.steps).round().long()
-    for part in counts.split(BLOCK):
-        yield torch.where(case.ranks < part[:, None, None, None], end, start)
+
+def counts(case: Case) -> Iterator[torch.Tensor]:
+    """How many of the most important pixels have come or gone, at the steps within a curve: at step k of n it is
+    round(k · pixels / n). In blocks (steps, 1, 1); tied pixels go in the order of `Case.ranks`."""
+    k = torch.arange(1, case.protocol.steps, device=case.ranks.device, dtype=torch.float64)
+    for part in (k * case.ranks.numel() / case.protocol.steps).round().long().split(BLOCK):
+        yield part[:, None, None]
 
 
 def insertion_steps(case: Case) -> Iterator[torch.Tensor]:
     """Between the start image and the image itself, whose scores no map changes."""
-    return morph(case, case.filled(case.protocol.insertion_start), case.image, range(1, case.protocol.steps))
+    return (hidden(case, case.protocol.insertion_start, case.ranks >= count) for count in counts(case))
 
 
 def deletion_steps(case: Case) -> Iterator[torch.Tensor]:
     """Between the image itself and the end image, whose scores no map changes."""
-    return morph(case, case.image, case.filled(case.protocol.deletion_end), range(1, case.protocol.steps))
+    return (hidden(case, case.protocol.deletion_end, case.ranks < count) for count in counts(case))
 
 
 def inner_points(protocol: Protocol) -> int:
     return protocol.steps - 1
 
 
-def start(protocol: Protocol) -> Fill:
+def start(protocol: Protocol) -> Hidden:
     return protocol.insertion_start
 
 
-def end(protocol: Protocol) -> Fill:
+def end(protocol: Protocol) -> Hidden:
     return protocol.deletion_end
 
 

@@ -13,7 +13,7 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.core.perturb import fill, pixel_ranks, released_ranks
-from bench.core.protocols import Fill, Protocol
+from bench.core.protocols import Hidden, Protocol
 from bench.core.registry import Registry
 from bench.core.source import source_of
 
@@ -68,7 +68,7 @@ class Case:
     """(n, 4) object boxes x0, y0, x1, y1 in pixels of `image`, ends exclusive, not clipped; None without annotation."""
     mask: torch.Tensor | None = None
     """(H, W) uint8 object mask: 0 background, 1 object, 255 to be ignored; None without annotation."""
-    fills: dict[Fill, torch.Tensor] = field(default_factory=dict, compare=False, repr=False)
+    fills: dict[Hidden, torch.Tensor] = field(default_factory=dict, compare=False, repr=False)
     """The replaced images made so far; all cases of one image may share them."""
     shared: Shared = field(default_factory=Shared, compare=False, repr=False)
     """What metrics have computed of the map."""
@@ -78,10 +78,10 @@ class Case:
         """(H, W) int64: 0 for the most important pixel; ties in seeded random order, or as the protocol has them."""
         return released_ranks(self.map) if self.protocol.ties == "argsort" else pixel_ranks(self.map, self.seed)
 
-    def filled(self, kind: Fill) -> torch.Tensor:
-        """(3, H, W): the image with every pixel replaced (black, mean colour, blurred image)."""
+    def filled(self, kind: Hidden) -> torch.Tensor:
+        """(3, H, W): the image with every pixel replaced as `kind` says."""
         if kind not in self.fills:
-            self.fills[kind] = fill(self.image, kind, self.mean)
+            self.fills[kind] = fill(self.image, kind, self.mean, self.seed)
         return self.fills[kind]
 
 
@@ -122,7 +122,7 @@ Derive = Callable[[Case], Iterator[torch.Tensor]]
 """Yields derived images, (n, 3, H, W) at a time. Metrics that derive by one function share its scores."""
 
 Count = Callable[[Protocol], int]
-WholeFill = Callable[[Protocol], Fill]
+WholeFill = Callable[[Protocol], Hidden]
 Pool = Callable[[Any], float]
 Kind = Literal["map", "score", "re-explain"]
 Better = Literal["higher", "lower", "none"]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 if TYPE_CHECKING:
-    from bench.core.protocols import Fill
+    from bench.core.protocols import Hidden
 
 
 @cache
@@ -44,13 +44,16 @@ def resized(images: torch.Tensor, size: int) -> torch.Tensor:
     return F.interpolate(images, shape, mode="bilinear", align_corners=False, antialias=images.shape[-1] > size)
 
 
-def fill(image: torch.Tensor, kind: Fill, mean: torch.Tensor) -> torch.Tensor:
-    """(3, H, W) image with all pixels replaced: `black` (0), `mean` (the classifier's mean colour) or
-    `blur-LENGTH-SIGMA` (the blurred image)."""
+def fill(image: torch.Tensor, kind: Hidden, mean: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """(3, H, W) image with all pixels replaced: `black` (0), `mean` (the classifier's mean colour), `noise` (uniform
+    in [0, 1] per pixel and channel, drawn from `seed`), `blur-LENGTH-SIGMA` (the blurred image), or what `imputed`
+    leaves where no pixel is known, the mean colour."""
     if kind == "black":
         return image.new_zeros(1).expand_as(image)
-    if kind == "mean":
+    if kind in ("mean", "imputed"):
         return mean.to(image)[:, None, None].expand_as(image)
+    if kind == "noise":
+        return torch.rand(image.shape, generator=torch.Generator().manual_seed(seed % 2**63)).to(image)
     _, length, sigma = kind.split("-")
     return blur(image, mean, int(length), float(sigma))
 

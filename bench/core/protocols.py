@@ -12,7 +12,8 @@ from bench.core.registry import Registry
 from bench.core.spec import convert, split_list, type_name
 
 Pixels = Literal["resize-crop", "fit-crop", "squash"]
-Fill = Literal["black", "mean", "blur-11-5", "blur-5-5"]
+Fill = Literal["black", "mean", "blur-11-5", "blur-5-5", "noise"]
+Hidden = Literal["black", "mean", "blur-11-5", "blur-5-5", "noise", "imputed"]
 Maps = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "bicubic", "as-is", "paper"]
 Boxes = Literal["clipped", "unclipped"]
 OwnSize = Literal["as-is", "resized"]
@@ -42,8 +43,10 @@ class Protocol:
     or a class index."""
     masked_out: Fill = "black"
     """What stands where the soft mask is 0 (AD, AG, AI)."""
-    insertion_start: Fill = "blur-11-5"
-    deletion_end: Fill = "black"
+    insertion_start: Hidden = "blur-11-5"
+    """What stands where no pixel is put in yet; `imputed` solves for it from the pixels that are there."""
+    deletion_end: Hidden = "black"
+    """What stands where pixels were taken away, likewise."""
     steps: int = 28
     """Equal steps of the insertion and deletion curves, which have one point more."""
     maps: Maps = "positive"
@@ -75,8 +78,8 @@ class Protocol:
 
     def with_fields(self, **changes: str) -> Protocol:
         """A protocol with some fields changed, renamed so that nobody takes it for the original."""
-        kinds = {"pixels": Pixels, "own_size": OwnSize, "target": str, "masked_out": Fill, "insertion_start": Fill,
-                 "deletion_end": Fill, "steps": int, "maps": Maps, "boxes": Boxes, "axes": Axes, "ties": Ties,
+        kinds = {"pixels": Pixels, "own_size": OwnSize, "target": str, "masked_out": Fill, "insertion_start": Hidden,
+                 "deletion_end": Hidden, "steps": int, "maps": Maps, "boxes": Boxes, "axes": Axes, "ties": Ties,
                  "max_passes": int, "area": float}  # fmt: skip
         values = {}
         for field, text in changes.items():

@@ -9,7 +9,7 @@ import torch
 
 from bench.core.classifier import Classifier
 from bench.core.metric import Case
-from bench.core.protocols import Fill
+from bench.core.protocols import Hidden
 from bench.scoring.scorer import Scorer
 
 
@@ -18,10 +18,10 @@ class SharedScores:
     turn."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[Classifier, Fill | None], tuple[list[str], torch.Tensor]] = {}
+        self._last: dict[tuple[Classifier, Hidden | None], tuple[list[str], torch.Tensor]] = {}
 
     def scores(
-        self, classifier: Classifier, batch: int, kind: Fill | None, cases: Sequence[Case], digests: Sequence[str]
+        self, classifier: Classifier, batch: int, kind: Hidden | None, cases: Sequence[Case], digests: Sequence[str]
     ) -> torch.Tensor:
         """(B, C) float64 log-probabilities of the images of `cases`, filled as a whole or untouched (None); `digests`
         are of the images."""

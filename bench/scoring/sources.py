@@ -14,7 +14,7 @@ import torch
 from bench.core.classifier import Classifier
 from bench.core.errors import UsageError
 from bench.core.explainer import Explainer, Learned, MapOrder, Passes
-from bench.core.protocols import Fill
+from bench.core.protocols import Hidden
 from bench.core.seeds import forked_rng, seed_for
 from bench.core.spec import Spec
 from bench.data.maps import PrecomputedMaps
@@ -38,7 +38,7 @@ class Item:
     """Width and height of the image that `image` is made of, after EXIF rotation."""
     geometry: Geometry | None = None
     """How it is."""
-    fills: dict[Fill, torch.Tensor] = field(default_factory=dict, init=False, compare=False, repr=False)
+    fills: dict[Hidden, torch.Tensor] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What `Case.filled` has made of this image; one with other pixels (`dataclasses.replace`) starts with none."""
 
 

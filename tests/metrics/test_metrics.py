@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -11,9 +12,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 import metrics  # noqa: F401 - registers
+from bench.core.errors import UsageError
 from bench.core.metric import METRICS, Case, Scores
 from bench.core.perturb import blur, blur_kernel, pixel_ranks
 from bench.core.protocols import protocol
+from metrics.imputation import imputed
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])
 
@@ -126,6 +129,29 @@ def test_insertion_starts_at_the_blur_and_its_last_step_is_the_image():
     missing = (images[-2] != subject.image).any(0)
     assert missing.sum() == 28
     assert subject.ranks[missing].min() == 28 * 27
+
+
+def test_noise_hides_pixels_alike_in_every_step_and_differs_between_seeds():
+    subject = case(torch.rand(28, 28), "clean+insertion_start=noise+deletion_end=noise")
+    inserted, deleted = images_of("I", subject), images_of("D", subject)
+    assert torch.equal(inserted[0], deleted[-1])
+    hidden = subject.ranks >= 28 * 14
+    assert torch.equal(inserted[14][:, hidden], inserted[0][:, hidden])
+    assert 0.4 < inserted[0].mean() < 0.6
+    assert inserted[0].min() >= 0
+    other = dataclasses.replace(subject, seed=subject.seed + 1, fills={})
+    assert not torch.equal(other.filled("noise"), inserted[0])
+
+
+def test_imputed_pixels_are_solved_from_those_that_are_there():
+    subject = case(torch.rand(28, 28), "clean+insertion_start=imputed+deletion_end=imputed")
+    inserted, deleted = images_of("I", subject), images_of("D", subject)
+    gone = subject.ranks < 28 * 10
+    torch.testing.assert_close(deleted[10], imputed(subject.image, gone[None])[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(inserted[10], imputed(subject.image, ~gone[None])[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(deleted[-1], MEAN[:, None, None].expand(3, 28, 28))
+    with pytest.raises(UsageError, match="masked_out"):
+        protocol("clean+masked_out=imputed")
 
 
 @pytest.mark.parametrize(("name", "end"), [("clean", 0.0), ("opticam-2024", MEAN[0].item())])

@@ -16,7 +16,8 @@ from torch import Tensor
 from bench.core.metric import METRICS, Case, Scores
 from bench.core.protocols import protocol
 from metrics.composite import adcc, arcc
-from metrics.road import LEVELS, both_orders, imputed, noisily_imputed
+from metrics.imputation import imputed
+from metrics.road import LEVELS, both_orders, noisily_imputed
 from metrics.stability import infidelity, max_sensitivity
 from tests.toys import MEAN, SIZE, photo, toy_classifier
 
