@@ -3,9 +3,10 @@
     python -m bench.trust RESULTS [RESULTS ...]
 
 Of each folder: how much the images agree about the methods (Krippendorff's α over images, on ranks), how firmly the
-ranking stands when the images are drawn again or halved (mean Kendall's τ), and how it agrees with AREA, the share of
-the image that a map shows. Of several folders, which may differ in protocol, images or network: Kendall's τ between
-their rankings, metric by metric. Controls are left out.
+ranking stands when the images are drawn again or halved (mean Kendall's τ), whether rightly and wrongly classified
+images rank alike (τ), and how the ranking agrees with AREA, the share of the image that a map shows. Of several
+folders, which may differ in protocol, images or network: Kendall's τ between their rankings, metric by metric. Controls
+are left out.
 """
 
 from __future__ import annotations
@@ -38,15 +39,19 @@ def build_parser() -> argparse.ArgumentParser:
 def of_folder(results: Results, seed: int) -> list[str]:
     """A Markdown table, a metric a row."""
     table, scores = methods_of(results), results.scores()
-    lines = ["| metric | methods | images | α over images | τ of resamples | τ of halves | τ with AREA |",
-             "|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    right = results.right()
+    heads = ("metric", "methods", "images", "α over images", "τ of resamples", "τ of halves", "τ right–wrong",
+             "τ with AREA")  # fmt: skip
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
     for name in results.names:
         wide = scores[name].unstack("method")
-        one = reliability(name, wide[[method for method in wide if method in table.index]].to_numpy(float), seed)
+        wide = wide[[method for method in wide if method in table.index]]
+        one = reliability(name, wide.to_numpy(float), seed)
+        split = kendall(*(wide[right.reindex(wide.index) == side].mean().to_numpy(float) for side in (True, False)))
         area = math.nan
         if AREA in table and name != AREA:
             area = kendall(table[name].to_numpy(float), table[AREA].to_numpy(float))
-        cells = [f"{x:.2f}" if math.isfinite(x) else "–" for x in (one.alpha, one.stability, one.halves, area)]
+        cells = [f"{x:.2f}" if math.isfinite(x) else "–" for x in (one.alpha, one.stability, one.halves, split, area)]
         lines.append(f"| {name} | {one.methods} | {one.images} | {' | '.join(cells)} |")
     return lines
 

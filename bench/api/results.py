@@ -77,6 +77,11 @@ class Results:
         index = pd.MultiIndex.from_frame(self.stored[["method", "image"]])
         return pd.DataFrame({name: value.to_numpy(float) for name, value in values.items()}, index=index)
 
+    def right(self) -> pd.Series[bool]:
+        """Whether the network's likeliest class is the label, by image; images without a label are left out."""
+        known = self.stored.reindex(columns=["image", "right"]).dropna().drop_duplicates("image")
+        return known.set_index("image")["right"].astype(bool)
+
     def curves(self, metric: str) -> pd.DataFrame:
         """A curve's values: index (method, image), columns the share of the pixels, 0 to 1, values in [0, 1].
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import kendalltau
 
 from bench.tables.reliability import between, krippendorff_alpha, reliability
 from bench.trust import main
@@ -65,12 +66,22 @@ def test_rankings_of_two_tables_are_compared_over_common_methods():
     assert math.isnan(between([one, other], "I")[0][1])
 
 
+def right_against_wrong(folder, metric):
+    """From the columns of the table itself."""
+    table = pd.read_csv(folder / "leaderboard.csv")
+    kept = table[(table.status == "ok") & ~table.control & table.equal_to.isna()]
+    kept = kept[kept[f"{metric}_right"].notna()]
+    return kendalltau(kept[f"{metric}_right"], kept[f"{metric}_wrong"]).statistic
+
+
 def test_the_program_reads_published_results(capsys):
     folder = ROOT / "results" / "published" / "efficientnet_lite0-imagenet-clean"
     other = ROOT / "results" / "published" / "resnet50-imagenet-clean"
     assert main([str(folder), str(other)]) == 0
     out = capsys.readouterr().out
-    assert "| AD | " in out
+    assert "τ right–wrong" in out
+    cells = next(line for line in out.splitlines() if line.startswith("| AD | ")).split(" | ")
+    assert float(cells[6]) == pytest.approx(right_against_wrong(folder, "AD"), abs=5e-3)
     assert "efficientnet_lite0-imagenet-clean and resnet50-imagenet-clean" in out
     assert main([str(ROOT / "docs")]) == 2
     assert "holds no leaderboard.csv" in capsys.readouterr().err
