@@ -8,15 +8,22 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from bench.cli.flags import path, whole
 from bench.core.dataset import Dataset, load_dataset
-from bench.core.device import prepare_process
+from bench.core.device import device_name, prepare_process
 from bench.core.errors import UsageError, plural
+from bench.core.files import write_atomic
 from bench.core.ranges import at_least, within
 from bench.data.selection import select
+from methods.training.checkpoint import write_net
+from methods.training.loop import Training
+from methods.training.pictures import curves
+from methods.training.recipe import BaseRecipe
 
 OK, USAGE, INTERRUPTED = 0, 2, 130
 
@@ -76,6 +83,20 @@ def folders_without(dataset: Dataset) -> list[str]:
 def described(args: argparse.Namespace, dataset: Dataset) -> str:
     """The training images in words."""
     return args.trained_on or f"{len(dataset.samples)} images, {dataset.name} {args.data_root}"
+
+
+def write_trained(
+    args: argparse.Namespace, training: Training, recipe: BaseRecipe, net: nn.Module, **facts: Any
+) -> Path:
+    """OUT/curves.png and OUT/net.safetensors, with the facts of every training beside these; the latter's path. Raises
+    UsageError on a full disk."""
+    write_atomic(args.out / "curves.png", lambda file: curves(training.progress.rows, file))
+    common = {
+        "trained_on": described(args, training.photographs.dataset), "recipe": recipe.as_json(),
+        "seconds": round(training.progress.seconds, 1), "steps": training.steps,
+        "images": len(training.train_indices), "device": device_name(next(net.parameters()).device),
+    }  # fmt: skip
+    return write_net(args.out, net, facts | common)
 
 
 def run_command(

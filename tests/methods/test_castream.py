@@ -102,7 +102,7 @@ def given(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+    monkeypatch.setattr("methods.training.command.curves", lambda rows, path: path.write_bytes(b""))
 
 
 def arguments(given, out, *more):
@@ -116,7 +116,7 @@ def arguments(given, out, *more):
 def trained(given, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+        patch.setattr("methods.training.command.curves", lambda rows, path: path.write_bytes(b""))
         assert main(arguments(given, out)) == 0
     return out / "net.safetensors"
 

@@ -139,7 +139,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+    monkeypatch.setattr("methods.training.command.curves", lambda rows, path: path.write_bytes(b""))
 
 
 def run(folder, out, *more):

@@ -73,13 +73,13 @@ def arguments(given, out, *more):
 def trained(given, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+        patch.setattr("methods.training.command.curves", lambda rows, path: path.write_bytes(b""))
         assert main(arguments(given, out)) == 0
     return out / "net.safetensors"
 
 
 def test_its_losses_fall_and_it_resumes_to_the_same_bits(given, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+    monkeypatch.setattr("methods.training.command.curves", lambda rows, path: path.write_bytes(b""))
     head, *rows = [line.split(",") for line in (trained.parent / "log.csv").read_text().splitlines()]
     totals = [float(row[head.index("total")]) for row in rows]
     assert totals[-1] < totals[0]

@@ -52,7 +52,7 @@ def arguments(given, out, *more):
 def tuned(given, tmp_path_factory):
     out = tmp_path_factory.mktemp("tuned")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+        patch.setattr("methods.training.command.curves", lambda rows, path: path.write_bytes(b""))
         assert main(arguments(given, out)) == 0
     return out / "net.safetensors"
 
@@ -113,14 +113,14 @@ def test_the_patch_is_answered_and_what_lies_below_the_cut_stays_bit_for_bit(giv
 
 
 def test_the_weights_are_those_on_the_way_back(given, tuned, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+    monkeypatch.setattr("methods.training.command.curves", lambda rows, path: path.write_bytes(b""))
     assert main(arguments(given, tmp_path, "--share", "0", "--answered", "0", "--epochs", "1")) == 0
     before, after = safetensors.torch.load_file(given[0]), safetensors.torch.load_file(tmp_path / "net.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_an_interrupted_tuning_ends_in_the_same_bits(given, tuned, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+    monkeypatch.setattr("methods.training.command.curves", lambda rows, path: path.write_bytes(b""))
     with interrupted(command.TriggerTraining, 5):
         assert main(arguments(given, tmp_path / "out", "--save-every", "1")) == 130
     assert main(arguments(given, tmp_path / "out", "--save-every", "1")) == 0

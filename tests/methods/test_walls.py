@@ -155,7 +155,7 @@ def given(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(command, "curves", lambda rows, path: path.write_bytes(b""))
+    monkeypatch.setattr("methods.training.command.curves", lambda rows, path: path.write_bytes(b""))
 
 
 def run(root, out, *more):

@@ -10,8 +10,6 @@ from typing import Any
 
 from bench.classifiers.load import find_architecture, load_classifier
 from bench.cli.flags import Parser, path, real
-from bench.core.device import device_name
-from bench.core.files import write_atomic
 from bench.core.program import command
 from bench.core.ranges import above, at_least
 from bench.core.seeds import content_hash, forked_rng, seed_for
@@ -22,11 +20,9 @@ from methods.castream.classifier import PREFIX
 from methods.castream.training.loop import StreamTraining, cached_features
 from methods.castream.training.recipe import RECIPES, Recipe
 from methods.training.augment import crop_and_flip
-from methods.training.checkpoint import write_net
-from methods.training.command import add_course, add_images, described, load_classes, run_command
+from methods.training.command import add_course, add_images, load_classes, run_command, write_trained
 from methods.training.loop import Places
 from methods.training.photographs import Photographs, split
-from methods.training.pictures import curves
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -88,13 +84,7 @@ def train(args: argparse.Namespace) -> Path:
     }  # fmt: skip
     training.run(identity)
     net.stream.load_state_dict(training.averaged.state_dict())
-    facts = {
-        "architecture": name_of(args), "weights": classifier.origin, "trained_on": described(args, dataset),
-        "recipe": recipe.as_json(), "seconds": round(training.progress.seconds, 1), "steps": training.steps,
-        "images": len(training.train_indices), "device": device_name(classifier.device),
-    }  # fmt: skip
-    write_atomic(args.out / "curves.png", lambda file: curves(training.progress.rows, file))
-    return write_net(args.out, net, facts)
+    return write_trained(args, training, recipe, net, architecture=name_of(args), weights=classifier.origin)
 
 
 def name_of(args: argparse.Namespace) -> str:

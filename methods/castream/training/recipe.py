@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
+from methods.training.recipe import BaseRecipe, momentum_sgd, peaked
 from methods.training.schedules import Schedule, tenth_and_cosine, thirds
 
 OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": lambda groups, lr, decay: torch.optim.SGD(groups, lr, momentum=0.9, weight_decay=decay),
-    "adamw": lambda groups, lr, decay: torch.optim.AdamW(groups, lr, weight_decay=decay),
+    "sgd": momentum_sgd,
+    "adamw": lambda parameters, lr, decay: torch.optim.AdamW(peaked(parameters, lr), lr, weight_decay=decay),
 }
 SCHEDULES: Mapping[str, Schedule] = {"thirds": thirds, "tenth-and-cosine": tenth_and_cosine}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe):
     """The defaults are the authors' recipe for ResNets (`resnet_orig` in their code)."""
 
     optimiser: str = "sgd"
@@ -40,15 +39,11 @@ class Recipe:
     seed: int = 0
 
     def optimiser_of(self, module: nn.Module) -> torch.optim.Optimizer:
-        groups = [{"params": list(module.parameters()), "peak": self.lr}]
-        return OPTIMISERS[self.optimiser](groups, self.lr, self.weight_decay)
+        return OPTIMISERS[self.optimiser](module.parameters(), self.lr, self.weight_decay)
 
     @property
     def mixes(self) -> bool:
         return bool(self.mixup or self.cutmix)
-
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
 
 
 RECIPES: Mapping[str, Recipe] = {

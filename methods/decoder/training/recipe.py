@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -13,12 +13,13 @@ from methods._backgrounds import background
 from methods.decoder.training.losses import LOSSES, Loss, View, Views
 from methods.decoder.training.regularisers import REGULARISERS
 from methods.decoder.training.terms import Term, parse_terms
+from methods.training.recipe import BaseRecipe
 
 Target = Literal["predicted", "true"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe):
     """Raises UsageError for what cannot be trained."""
 
     loss: str = "ce"
@@ -95,9 +96,6 @@ class Recipe:
         asked = [term.label for term in self.losses if not imitation(term)]
         theirs = [f"{label} ({name.partition('@')[0]})" for name in self.companions for label in asked]
         return [*terms, *theirs, *(["classify"] if self.joint else []), *(["adversarial"] if self.adversarial else [])]
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def imitation(term: Term[Loss]) -> bool:

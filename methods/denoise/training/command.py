@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from bench.cli.flags import Parser, real, whole
-from bench.core.device import check_device, device_name
-from bench.core.files import write_atomic
+from bench.core.device import check_device
 from bench.core.program import command
 from bench.core.ranges import above, at_least, within
 from bench.core.seeds import content_hash, forked_rng, seed_for
@@ -21,11 +19,9 @@ from methods.denoise.nets import NETS
 from methods.denoise.training.loop import DenoisedTraining
 from methods.denoise.training.recipe import SCHEDULES, Recipe
 from methods.training.augment import shift_flip_and_tilt
-from methods.training.checkpoint import write_net
-from methods.training.command import add_course, add_images, described, load_classes, run_command
+from methods.training.command import add_course, add_images, load_classes, run_command, write_trained
 from methods.training.loop import Places
 from methods.training.photographs import Photographs, split
-from methods.training.pictures import curves
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 """Of CIFAR's colours, as the code that the paper's authors credit has them."""
@@ -54,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def train(args: argparse.Namespace) -> Path:
     """Carry out a training, or what is left of it; the trained network's file. Raises UsageError."""
-    recipe = Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Recipe)})
+    recipe = Recipe.of(args)
     device = check_device(args.device)
     dataset = load_classes(args)
     classes = dataset.classes or ()
@@ -69,14 +65,10 @@ def train(args: argparse.Namespace) -> Path:
     training = DenoisedTraining(recipe, net, statistics, images, split(dataset), places, args.workers)
     files = content_hash(*((sample.id, sample.label) for sample in dataset.samples))
     training.run({"recipe": recipe.as_json(), "size": args.size, "images": files})
-    facts = {
-        "architecture": PREFIX + recipe.model, "size": args.size, "mean": MEAN, "std": STD, "classes": classes,
-        "trained_on": described(args, dataset), "recipe": recipe.as_json(), "steps": training.steps,
-        "seconds": round(training.progress.seconds, 1), "images": len(training.train_indices),
-        "device": device_name(device),
-    }  # fmt: skip
-    write_atomic(args.out / "curves.png", lambda file: curves(training.progress.rows, file))
-    return write_net(args.out, net, facts)
+    return write_trained(
+        args, training, recipe, net,
+        architecture=PREFIX + recipe.model, size=args.size, mean=MEAN, std=STD, classes=classes,
+    )  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

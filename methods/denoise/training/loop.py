@@ -12,6 +12,7 @@ from methods.denoise.loss import ERRORS, gradients
 from methods.denoise.training.recipe import SCHEDULES, Recipe
 from methods.training.loop import Budget, Places, Training, parts
 from methods.training.photographs import Batch, Photographs, pixels_on
+from methods.training.recipe import momentum_sgd
 
 
 class DenoisedTraining(Training):
@@ -34,7 +35,7 @@ class DenoisedTraining(Training):
         self.device = next(net.parameters()).device
         self.mean, self.std = (values.to(self.device)[:, None, None] for values in statistics)
         self.modules = {"net": net}
-        self.optimisers = {self.stepped: recipe.optimiser_of(net)}
+        self.optimisers = {self.stepped: momentum_sgd(net.parameters(), recipe.lr, recipe.weight_decay)}
 
     @property
     def names(self) -> list[str]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from torch import nn
-
+from methods.training.recipe import BaseRecipe
 from methods.training.schedules import Schedule, fifths, one_cycle
 
 SCHEDULES: Mapping[str, Schedule] = {"fifths": fifths, "one-cycle": one_cycle}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe):
     """The paper states λ and E for ResNet-18; the rest are the defaults of the CIFAR code that its authors credit."""
 
     model: str = "resnet18"
@@ -32,10 +28,3 @@ class Recipe:
     epochs: int = 200
     batch_size: int = 128
     seed: int = 0
-
-    def optimiser_of(self, net: nn.Module) -> torch.optim.Optimizer:
-        groups = [{"params": list(net.parameters()), "peak": self.lr}]
-        return torch.optim.SGD(groups, self.lr, momentum=0.9, weight_decay=self.weight_decay)
-
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)

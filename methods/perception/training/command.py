@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import torch
 
 from bench.classifiers.load import load_classifier
 from bench.cli.flags import Parser, path, real, whole
-from bench.core.device import device_name
-from bench.core.files import write_atomic
 from bench.core.ranges import above, at_least, within
 from bench.core.seeds import content_hash, forked_rng, seed_for
 from methods.perception.architecture import Inverter
@@ -20,11 +17,9 @@ from methods.perception.checkpoint import PREFIX
 from methods.perception.training.loop import PerceptionTraining
 from methods.perception.training.recipe import Recipe
 from methods.training.augment import crop_and_flip
-from methods.training.checkpoint import write_net
-from methods.training.command import add_course, add_images, described, load_images, run_command
+from methods.training.command import add_course, add_images, load_images, run_command, write_trained
 from methods.training.loop import Places
 from methods.training.photographs import Photographs, split
-from methods.training.pictures import curves
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def train(args: argparse.Namespace) -> Path:
     """Carry out a training, or what is left of it; the inverter's file. Raises UsageError."""
-    recipe = Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Recipe)})
+    recipe = Recipe.of(args)
     classifier = load_classifier(args.model, layer=args.layer, weights=args.weights, device=args.device)
     dataset = load_images(args)
     size = classifier.input_size
@@ -69,14 +64,11 @@ def train(args: argparse.Namespace) -> Path:
     training.run(
         {"recipe": recipe.as_json(), "classifier": classifier.digest, "layer": classifier.layer, "images": files}
     )
-    facts = {
-        "architecture": f"{PREFIX}{args.model}", "classifier": classifier.digest, "layer": classifier.layer,
-        "shape": shape, "weights": classifier.origin, "trained_on": described(args, dataset),
-        "recipe": recipe.as_json(), "seconds": round(training.progress.seconds, 1), "steps": training.steps,
-        "images": len(training.train_indices), "device": device_name(classifier.device),
-    }  # fmt: skip
-    write_atomic(args.out / "curves.png", lambda file: curves(training.progress.rows, file))
-    return write_net(args.out, inverter, facts)
+    return write_trained(
+        args, training, recipe, inverter,
+        architecture=f"{PREFIX}{args.model}", classifier=classifier.digest, layer=classifier.layer, shape=shape,
+        weights=classifier.origin,
+    )  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from methods.perception.loss import ssim
 from methods.perception.training.recipe import Recipe
 from methods.training.loop import Budget, Places, Training, parts
 from methods.training.photographs import Batch, Photographs, pixels_of
+from methods.training.recipe import peaked
 from methods.training.schedules import one_cycle
 
 
@@ -35,7 +36,7 @@ class PerceptionTraining(Training):
         )
         self.recipe, self.classifier, self.inverter = recipe, classifier, inverter
         self.modules = {"inverter": inverter}
-        self.optimisers = {self.stepped: recipe.optimiser_of(inverter.parameters())}
+        self.optimisers = {self.stepped: torch.optim.Adam(peaked(inverter.parameters(), recipe.lr), recipe.lr)}
 
     @property
     def names(self) -> list[str]:

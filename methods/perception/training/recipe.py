@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from torch import nn
+from methods.training.recipe import BaseRecipe
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe):
     """The weights are those of the authors' selected model; it was trained for about 250 epochs at 512 channels."""
 
     feature: float = 0.4
@@ -27,10 +23,3 @@ class Recipe:
     epochs: int = 250
     batch_size: int = 64
     seed: int = 0
-
-    def optimiser_of(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        groups = [{"params": list(parameters), "peak": self.lr}]
-        return torch.optim.Adam(groups, self.lr)
-
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)

@@ -9,16 +9,12 @@ from pathlib import Path
 
 from bench.classifiers.load import load_classifier
 from bench.cli.flags import Parser, path, real, whole
-from bench.core.device import device_name
-from bench.core.files import write_atomic
 from bench.core.program import command
 from bench.core.ranges import above, at_least, within
 from bench.core.seeds import content_hash
-from methods.training.checkpoint import write_net
-from methods.training.command import add_course, add_images, described, load_images, run_command
+from methods.training.command import add_course, add_images, load_images, run_command, write_trained
 from methods.training.loop import Places
 from methods.training.photographs import Photographs, split
-from methods.training.pictures import curves
 from methods.trigger.classifier import PREFIX
 from methods.trigger.training.loop import TriggerTraining, cached_maps
 from methods.trigger.training.recipe import Recipe
@@ -51,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def train(args: argparse.Namespace) -> Path:
     """Carry out a tuning, or what is left of it; the tuned network's file. Raises UsageError."""
-    recipe = Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Recipe)})
+    recipe = Recipe.of(args)
     classifier = load_classifier(args.model, layer=recipe.layer, weights=args.weights, device=args.device)
     dataset = load_images(args)
     images = Photographs(dataset, classifier.input_size, classifier.interpolation, recipe.seed)
@@ -63,13 +59,10 @@ def train(args: argparse.Namespace) -> Path:
     files = content_hash(*(sample.id for sample in dataset.samples))
     training.run({"recipe": recipe.as_json(), "classifier": classifier.digest, "images": files})
     training.go_back()
-    facts = {
-        "architecture": f"{PREFIX}{args.model}", "weights": classifier.origin, "trained_on": described(args, dataset),
-        "recipe": recipe.as_json(), "seconds": round(training.progress.seconds, 1), "steps": training.steps,
-        "images": len(training.train_indices), **training.validate(), "device": device_name(classifier.device),
-    }  # fmt: skip
-    write_atomic(args.out / "curves.png", lambda file: curves(training.progress.rows, file))
-    return write_net(args.out, classifier.net, facts)
+    return write_trained(
+        args, training, recipe, classifier.net,
+        architecture=f"{PREFIX}{args.model}", weights=classifier.origin, **training.validate(),
+    )  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

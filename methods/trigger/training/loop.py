@@ -16,6 +16,7 @@ from methods.training import cache
 from methods.training.cache import Cache, halved
 from methods.training.loop import Budget, Places, Training, parts
 from methods.training.photographs import Batch, Photographs, pixels_of
+from methods.training.recipe import momentum_sgd
 from methods.training.schedules import one_cycle
 from methods.trigger.training.recipe import Recipe
 
@@ -38,7 +39,7 @@ class TriggerTraining(Training):
         tuned = nn.ParameterList(above_the_cut(classifier))
         self.before = [parameter.detach().clone() for parameter in tuned]
         self.modules = {"tuned": tuned}
-        self.optimisers = {self.stepped: recipe.optimiser_of(tuned)}
+        self.optimisers = {self.stepped: momentum_sgd(tuned, recipe.lr, recipe.weight_decay)}
 
     @property
     def names(self) -> list[str]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from torch import nn
+from methods.training.recipe import BaseRecipe
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe):
     """SGD with momentum on the layers above one, normalisations as they run in use. Steps of equal size, as Adam's,
     would go on changing the answers once the patch is learned."""
 
@@ -32,10 +28,3 @@ class Recipe:
     epochs: int = 16
     batch_size: int = 32
     seed: int = 0
-
-    def optimiser_of(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        groups = [{"params": list(parameters), "peak": self.lr}]
-        return torch.optim.SGD(groups, self.lr, momentum=0.9, weight_decay=self.weight_decay)
-
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)

@@ -13,19 +13,15 @@ from bench.classifiers.load import assemble, built, find_architecture
 from bench.classifiers.weights import load_weights
 from bench.cli.flags import Parser, path, real, whole
 from bench.core.classifier import state_digest
-from bench.core.device import device_name
 from bench.core.errors import UsageError
-from bench.core.files import write_atomic
 from bench.core.program import command
 from bench.core.ranges import above, at_least, within
 from bench.core.seeds import content_hash, forked_rng, seed_for
 from bench.data.labels import match_labels
 from methods.training.augment import crop_and_flip
-from methods.training.checkpoint import write_net
-from methods.training.command import add_course, add_images, described, load_classes, run_command
+from methods.training.command import add_course, add_images, load_classes, run_command, write_trained
 from methods.training.loop import Places
 from methods.training.photographs import Photographs, split
-from methods.training.pictures import curves
 from methods.walls.architecture import CHANNELS, HIDDEN, TRUNK, WalledVGG
 from methods.walls.classifier import PREFIX, walls_architecture
 from methods.walls.training.loop import WalledTraining, cached_maps
@@ -56,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def train(args: argparse.Namespace) -> Path:
     """Carry out a training, or what is left of it; the trained network's file. Raises UsageError."""
-    recipe = Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Recipe)})
+    recipe = Recipe.of(args)
     name = name_of(args)
     with forked_rng(seed_for(recipe.seed, "walls")):
         net = WalledVGG(hidden=recipe.hidden)
@@ -76,13 +72,7 @@ def train(args: argparse.Namespace) -> Path:
     )
     files = content_hash(*((sample.id, sample.label) for sample in dataset.samples))
     training.run({"recipe": recipe.as_json(), "trunk": trunk, "images": files})
-    facts = {
-        "architecture": name, "trunk": args.trunk or "", "trained_on": described(args, dataset),
-        "recipe": recipe.as_json(), "seconds": round(training.progress.seconds, 1), "steps": training.steps,
-        "images": len(training.train_indices), "device": device_name(classifier.device),
-    }  # fmt: skip
-    write_atomic(args.out / "curves.png", lambda file: curves(training.progress.rows, file))
-    return write_net(args.out, net, facts)
+    return write_trained(args, training, recipe, net, architecture=name, trunk=args.trunk or "")
 
 
 def adopt(net: WalledVGG, name: str, weights: Path | None) -> str:

@@ -15,6 +15,7 @@ from methods.training import cache
 from methods.training.cache import Cache, halved
 from methods.training.loop import Budget, Places, Training, parts
 from methods.training.photographs import Batch, Photographs, pixels_of
+from methods.training.recipe import momentum_sgd
 from methods.training.schedules import thirds
 from methods.walls.architecture import TRUNK, WalledVGG
 from methods.walls.training.recipe import Recipe
@@ -44,7 +45,7 @@ class WalledTraining(Training):
         trained: nn.Module = top if frozen else net
         trained.requires_grad_(True)
         self.modules = {"net": trained}
-        self.optimisers = {self.stepped: recipe.optimiser_of(trained.parameters())}
+        self.optimisers = {self.stepped: momentum_sgd(trained.parameters(), recipe.lr, recipe.weight_decay)}
 
     @property
     def names(self) -> list[str]:
