@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 RESERVED = frozenset({"seeds"})  # keyword arguments that the harness fills, never the user
 
+QUOTES: Final = "\"'"
+
 LATER: Final = "later"
 """Marks a parameter that came when rows were stored already, as in `gamma: Annotated[float, LATER] = 1.0`: at its
 default it is left out of keys, which so stay what they were."""
@@ -129,14 +131,19 @@ def parse_spec(text: str, kind: str, find: Callable[[str], Entry[T]]) -> Spec[T]
 
 
 def split_list(text: str) -> list[str]:
-    """Split at commas outside parentheses and quotes: `a,b(c=1,d="2,3")` gives two items; empty ones are dropped."""
-    items, depth, quoted, start = [], 0, False, 0
+    """Split at commas outside parentheses and quoted values: `a,b(c=1,d="2,3")` gives two items; empty ones are
+    dropped. A value may stand in single quotes as well."""
+    items, depth, quote, start = [], 0, "", 0
     for position, character in enumerate(text):
-        quoted ^= character == '"'
-        depth += 0 if quoted else (character == "(") - (character == ")")
-        if character == "," and depth == 0 and not quoted:
-            items.append(text[start:position])
-            start = position + 1
+        if quote:
+            quote = "" if character == quote else quote
+        elif character == '"' or (character == "'" and text[:position].rstrip().endswith("=")):  # not Bob's
+            quote = character
+        else:
+            depth += (character == "(") - (character == ")")
+            if character == "," and depth == 0:
+                items.append(text[start:position])
+                start = position + 1
     items.append(text[start:])
     return [item.strip() for item in items if item.strip()]
 
@@ -184,8 +191,8 @@ def convert(text: str, kind: Any) -> Any:
 
 
 def unquoted(text: str) -> str:
-    """The text without double quotes around it, which protect commas."""
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    """The text without the quotes around it, which protect commas."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in QUOTES else text
 
 
 def render(value: Any) -> str:

@@ -97,7 +97,7 @@ def test_commas_inside_parentheses_do_not_split():
     assert split_list("a, b(c=1,d=2) ,,e") == ["a", "b(c=1,d=2)", "e"]
 
 
-def test_double_quotes_keep_a_value_with_commas_together(registry):
+def test_quotes_keep_a_value_with_commas_together(registry):
     def listed(images, *, names: str = ""):
         return images
 
@@ -108,6 +108,9 @@ def test_double_quotes_keep_a_value_with_commas_together(registry):
     assert spec.params == {"names": "a=x,b(c"}
     assert registry.spec(spec.label).key == spec.key
     assert registry.spec('listed(names="a")').label == "listed(names=a)"
+    single = split_list("listed(names='a=x,b(c'),plain")
+    assert registry.spec(single[0]).key == spec.key
+    assert split_list("listed(names=Bob's),listed(names=Ann's)") == ["listed(names=Bob's)", "listed(names=Ann's)"]
 
 
 def test_a_file_is_imported_once_and_failures_are_one_line(tmp_path):
