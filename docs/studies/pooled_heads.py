@@ -21,7 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from bench.classifiers.load import load_classifier
 from bench.core.dataset import load_dataset
+from bench.data.labels import match_labels
 from bench.data.pixels import load_image
 
 DECAY, STEPS, BATCH = 1e-4, 300, 50
@@ -79,7 +81,7 @@ def batches(images: Iterable[Tensor]) -> Iterator[Tensor]:
 
 def main(checkpoint: Path, folder: Path, out: Path) -> None:
     state = {name: tensor.float() for name, tensor in load_file(checkpoint).items()}
-    samples = load_dataset("folder", folder).samples
+    samples = match_labels(load_dataset("folder", folder), load_classifier("resnet18", weights=checkpoint)).samples
     labels = torch.tensor([sample.label for sample in samples])
     out.mkdir(parents=True, exist_ok=True)
     for name, builder in HEADS.items():
