@@ -9,7 +9,7 @@ from mkdocs.structure.files import File, Files
 
 PUBLISHED = cards.ROOT / "results" / "published"
 SUFFIXES = {".md", ".png", ".jpg", ".csv", ".tex"}
-PAGES = {"README.md", "decoder_study.md"}
+PAGES = {"README.md", "decoder_study.md", "explainers.md", "trained_networks.md", "transfer.md"}
 """Pages in the navigation; other Markdown is a table to download."""
 
 
