@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import methods  # noqa: F401
+from bench.classifiers.load import load_classifier
 from bench.core.classifier import Classifier
 from bench.core.errors import Skip
 from bench.core.explainer import EXPLAINERS
@@ -33,6 +34,11 @@ class Injected(RuntimeError):
 @cache
 def classifier_of(kind: str) -> Classifier:
     return toy_classifier(kind)
+
+
+@cache
+def embedded() -> Classifier:
+    return load_classifier("efficientnet_lite0")
 
 
 def parameters(name: str, **given: Any) -> dict[str, Any]:
@@ -164,6 +170,13 @@ def test_passes_are_as_declared(name: str, kind: str) -> None:
     declared = EXPLAINERS[name].value.cost(classifier, **params)
     heads = 0 if classifier.traced else tally.head
     assert (declared.forward * N, declared.backward * N) == (tally.forward + heads, tally.backward)
+
+
+@each
+def test_says_of_the_embedded_network_what_it_costs_or_why_it_skips(name: str) -> None:
+    """Without running, as its card and `--list` do."""
+    classifier = embedded()
+    assert EXPLAINERS[name].value.skip(classifier) or EXPLAINERS[name].value.cost(classifier).total >= 0
 
 
 @each
