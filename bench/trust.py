@@ -47,7 +47,8 @@ def of_folder(results: Results, seed: int) -> list[str]:
         wide = scores[name].unstack("method")
         wide = wide[[method for method in wide if method in table.index]]
         one = reliability(name, wide.to_numpy(float), seed)
-        split = kendall(*(wide[right.reindex(wide.index) == side].mean().to_numpy(float) for side in (True, False)))
+        full = wide.loc[:, wide.count() == wide.count().max()]
+        split = kendall(*(full[right.reindex(full.index) == side].mean().to_numpy(float) for side in (True, False)))
         area = math.nan
         if AREA in table and name != AREA:
             area = kendall(table[name].to_numpy(float), table[AREA].to_numpy(float))

@@ -13,7 +13,7 @@ from bench.core.spec import convert, split_list, type_name
 
 Pixels = Literal["resize-crop", "fit-crop", "squash"]
 Fill = Literal["black", "mean", "blur-11-5", "blur-5-5", "noise"]
-Hidden = Literal["black", "mean", "blur-11-5", "blur-5-5", "noise", "imputed"]
+Hidden = Literal[Fill, "imputed"]
 Maps = Literal["positive", "two-step", "up-then-min-max", "min-max-then-up", "bicubic", "as-is", "paper"]
 Boxes = Literal["clipped", "unclipped"]
 OwnSize = Literal["as-is", "resized"]

@@ -18,8 +18,6 @@ T = TypeVar("T")
 
 RESERVED = frozenset({"seeds"})  # keyword arguments that the harness fills, never the user
 
-QUOTES: Final = "\"'"
-
 LATER: Final = "later"
 """Marks a parameter that came when rows were stored already, as in `gamma: Annotated[float, LATER] = 1.0`: at its
 default it is left out of keys, which so stay what they were."""
@@ -192,7 +190,7 @@ def convert(text: str, kind: Any) -> Any:
 
 def unquoted(text: str) -> str:
     """The text without the quotes around it, which protect commas."""
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in QUOTES else text
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 def render(value: Any) -> str:

@@ -11,18 +11,18 @@ cross-entropy over these classes plus DECAY · ‖weights‖². The other classe
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from bench.classifiers.load import load_classifier
-from bench.core.dataset import load_dataset
+from bench.core.classifier import Classifier
+from bench.core.dataset import Sample, load_dataset
 from bench.data.labels import match_labels
 from bench.data.pixels import load_image
 
@@ -45,14 +45,6 @@ for _builder in HEADS.values():
     vars(_builder).update(mean=MEAN, std=STD, input_size=224, layer="layer4[-1]")
 
 
-@torch.no_grad()
-def pooled(net: nn.Module, images: Tensor) -> Tensor:
-    """(B, 512): what the head is given."""
-    *trunk, _ = net.children()
-    normalised = (images - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
-    return nn.Sequential(*trunk)(normalised).flatten(1)
-
-
 def fit(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """(1000, 512) weights and (1000,) biases: the minimum, by L-BFGS, over the classes that occur."""
     classes, own = labels.unique(return_inverse=True)
@@ -72,25 +64,26 @@ def fit(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return weights, biases
 
 
-def batches(images: Iterable[Tensor]) -> Iterator[Tensor]:
-    """(BATCH, 3, H, W), the last one smaller."""
-    rest = iter(images)
-    while batch := list(islice(rest, BATCH)):
-        yield torch.stack(batch)
+@torch.no_grad()
+def pooled(classifier: Classifier, samples: Sequence[Sample]) -> dict[str, Tensor]:
+    """(N, 512) by head: what it is given."""
+    found: dict[str, list[Tensor]] = {name: [] for name in HEADS}
+    for start in range(0, len(samples), BATCH):
+        images = [load_image(s, "resize-crop", 224, "bilinear") for s in samples[start : start + BATCH]]
+        maps = classifier.features(torch.stack(images))
+        found["mean_pooled"].append(maps.mean((2, 3)))
+        found["max_pooled"].append(maps.amax((2, 3)))
+    return {name: torch.cat(parts) for name, parts in found.items()}
 
 
 def main(checkpoint: Path, folder: Path, out: Path) -> None:
-    state = {name: tensor.float() for name, tensor in load_file(checkpoint).items()}
-    samples = match_labels(load_dataset("folder", folder), load_classifier("resnet18", weights=checkpoint)).samples
+    classifier = load_classifier("resnet18", weights=checkpoint)
+    samples = match_labels(load_dataset("folder", folder), classifier).samples
     labels = torch.tensor([sample.label for sample in samples])
     out.mkdir(parents=True, exist_ok=True)
-    for name, builder in HEADS.items():
-        net = builder().eval()
-        net.load_state_dict(state)
-        images = (load_image(sample, "resize-crop", 224, "bilinear") for sample in samples)
-        features = torch.cat([pooled(net, batch) for batch in batches(images)])
+    for name, features in pooled(classifier, samples).items():
         weight, bias = fit(features, labels)
-        save_file(state | {"fc.weight": weight, "fc.bias": bias}, out / f"{name}.safetensors")
+        save_file(classifier.net.state_dict() | {"fc.weight": weight, "fc.bias": bias}, out / f"{name}.safetensors")
 
 
 if __name__ == "__main__":
