@@ -4,9 +4,9 @@
 
 Of each folder: how much the images agree about the methods (Krippendorff's α over images, on ranks), how firmly the
 ranking stands when the images are drawn again or halved (mean Kendall's τ), whether rightly and wrongly classified
-images rank alike (τ), and how the ranking agrees with AREA, the share of the image that a map shows. Of several
-folders, which may differ in protocol, images or network: Kendall's τ between their rankings, metric by metric. Controls
-are left out.
+images rank alike (τ), and how the ranking agrees with AREA, the share of the image that a map shows; all over the
+methods that have a value of most images. Of several folders, which may differ in protocol, images or network: Kendall's τ
+between their rankings, metric by metric. Controls are left out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def of_folder(results: Results, seed: int) -> list[str]:
         split = kendall(*(full[right.reindex(full.index) == side].mean().to_numpy(float) for side in (True, False)))
         area = math.nan
         if AREA in table and name != AREA:
-            area = kendall(table[name].to_numpy(float), table[AREA].to_numpy(float))
+            same = table.loc[full.columns]
+            area = kendall(same[name].to_numpy(float), same[AREA].to_numpy(float))
         cells = [f"{x:.2f}" if math.isfinite(x) else "–" for x in (one.alpha, one.stability, one.halves, split, area)]
         lines.append(f"| {name} | {one.methods} | {one.images} | {' | '.join(cells)} |")
     return lines
