@@ -48,12 +48,14 @@ def sign(printed: float, measured: float) -> str:
 
 def ranks(cells: pd.DataFrame) -> pd.DataFrame:
     """Spearman's rank correlation of printed and measured values per model and metric (columns model, metric, spearman,
-    n). Methods that share both values count once; NaN under three methods."""
+    n). Methods that share the printed value, and the measured one to a thousandth, count once: they are one map under
+    two names. NaN under three methods."""
     records = []
     known = cells.dropna(subset=["measured"])
     known = known[(known.paper != "") & known.metric.isin([*(entry.name for entry in METRICS), "T"])]
     for (model, metric), part in known.groupby(["model", "metric"], sort=False):
-        pairs = {(float(paper), round(measured, 6)) for paper, measured in zip(part.paper, part.measured, strict=True)}
+        measured = [round(float(f"{value:.6g}"), 3) for value in part.measured]  # of the digits that the CSV keeps
+        pairs = set(zip(part.paper.astype(float), measured, strict=True))
         x, y = np.array(sorted(pairs)).T
         varied = len(pairs) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0
         records.append([model, metric, float(spearmanr(x, y).statistic) if varied else math.nan, len(pairs)])
