@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from bench.core.errors import UsageError, suggest
 from bench.core.metric import Metric
 from bench.tables.content import Cell, Content, Line, MethodRow, number
+from bench.tables.short_names import short_names
 
 PIPE = 100
 """Columns where there is no terminal."""
@@ -51,7 +52,7 @@ def leaderboard(content: Content, width: int, sort: str | None = None) -> str:
     render: Render = interval if width >= WHOLE else half_width if width >= HALF else value
     narrow = width < HALF
     groups = [(heading, ordered(content, lines, sort)) for heading, lines in content.groups]
-    labels = {line.method.label: short(content, line, narrow, width // 3) for line in content.lines}
+    labels = labels_of(content, narrow, width // 3)
     if narrow:
         kept = {line.method.label for line, _ in content.folded}
         groups = [
@@ -110,14 +111,16 @@ def ordered(content: Content, lines: Sequence[Line], sort: str | None) -> list[L
     return sorted(lines, key=key)
 
 
-def short(content: Content, line: Line, narrow: bool, letters: int) -> str:
-    """The name, on a narrow terminal with the number of rows of equal maps, and cut."""
+def labels_of(content: Content, narrow: bool, letters: int) -> dict[str, str]:
+    """What each method is called; on a narrow terminal with the number of rows of equal maps."""
+    methods = [line.method.label for line in content.lines]
     if not narrow:
-        return line.label if len(line.label) <= letters else line.label[: letters - 1] + "…"
-    equal = sum(name.count(" = ") for one, name in content.folded if one.method.label == line.method.label)
-    more = f" (+{equal} equal)" if equal else ""
-    name = line.method.label
-    return (name if len(name + more) <= NAME else name[: NAME - len(more) - 1] + "…") + more
+        names = short_names([line.label for line in content.lines], [letters] * len(methods))
+        return dict(zip(methods, names, strict=True))
+    equal = {one.method.label: name.count(" = ") for one, name in content.folded}
+    more = [f" (+{equal[method]} equal)" if equal.get(method) else "" for method in methods]
+    names = short_names(methods, [NAME - len(words) for words in more])
+    return {method: name + words for method, name, words in zip(methods, names, more, strict=True)}
 
 
 def rank(line: Line, whole: bool) -> str:

@@ -56,6 +56,18 @@ def test_80_columns_show_values_and_the_best_control():
     assert "*" in rows_of(text, "opti-cam(")[0]
 
 
+def test_names_that_begin_alike_are_told_apart_by_their_ends():
+    names = [f"consensus-cam(companions=a.safetensors,variables={v})" for v in ("map", "channels")]
+    values = dict(zip(names, np.random.default_rng(0).uniform(size=(2, 30)), strict=True))
+    rows = [MethodRow(name, False, "ok") for name in names]
+    board = build_leaderboard(rows, scores_of(values), [METRICS["AD"].value], protocol("clean"), {"classifier": "net"})
+    for width in (80, 120):
+        text = leaderboard(board, width)
+        starts = [row.split()[0] for row in rows_of(text, "consensus-cam"[:10])]
+        assert len(set(starts)) == 2
+        assert any(start.endswith("map)") for start in starts)
+
+
 def test_120_columns_show_half_widths_and_every_control():
     text = leaderboard(board_of(), 120)
     assert "±" in rows_of(text, "grad-cam")[0]

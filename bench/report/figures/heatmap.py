@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bench.report.style import DIVERGING, INK, PALE, SMALL, cut, new_figure, title
+from bench.report.style import DIVERGING, INK, PALE, SMALL, new_figure, title
+from bench.tables.short_names import short_names
 
 CELL, ROW, TOP, HEAD = 0.55, 0.17, 0.45, 0.32
 FIT = 4.9
@@ -24,7 +25,7 @@ def heatmap(
 ) -> Figure:  # fmt: skip
     """Cells coloured by value / scale of the column in [-1, 1]; rows that `pale` marks have grey names."""
     cell = min(CELL, FIT / len(columns))
-    names = [cut(row, NAME) for row in rows]
+    names = short_names(rows, [NAME] * len(rows))
     left = 0.15 + LETTER * max(map(len, names))
     drawing = new_figure(max(4.2, left + cell * len(columns) + 0.1), TOP + HEAD + ROW * len(rows) + 0.1)
     title(drawing, heading, note)
