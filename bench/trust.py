@@ -5,7 +5,7 @@
 Of each folder: how much the images agree about the methods (Krippendorff's α over images, on ranks), how firmly the
 ranking stands when the images are drawn again or halved (mean Kendall's τ), whether rightly and wrongly classified
 images rank alike (τ), and how the ranking agrees with AREA, the share of the image that a map shows; all over the
-methods that have a value of most images. Of several folders, which may differ in protocol, images or network:
+methods that have the most images. Of several folders, which may differ in protocol, images or network:
 Kendall's τ between their rankings, metric by metric. Controls are left out.
 """
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.report.style import INK, PALE, SMALL, cut, new_figure, title
+from bench.report.style import INK, PALE, SMALL, new_figure, title
 from bench.report.tiles import Map, Pixels, heat, overlay
+from bench.tables.short_names import cut
 
 SIDE, WIDE, TOP, STEP = 0.95, 1.02, 0.45, 1.3
 COLUMNS = 2

@@ -15,9 +15,10 @@ from matplotlib.patches import Rectangle
 from bench.core.metric import Metric
 from bench.report.evidence import Evidence, Map, Picture
 from bench.report.region import Boxes, best_overlap, threshold_box
-from bench.report.style import COLOURS, DIVERGING, INK, PALE, RULE, SMALL, TEXT, WIDTH, cut, new_figure, title
+from bench.report.style import COLOURS, DIVERGING, INK, PALE, RULE, SMALL, TEXT, WIDTH, new_figure, title
 from bench.report.tiles import SEQUENTIAL, overlay
 from bench.tables.content import number
+from bench.tables.short_names import cut
 
 MOST = 5
 """Methods beside each other; further ones stand below."""

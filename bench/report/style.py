@@ -40,8 +40,3 @@ def plain(axes: Axes) -> None:
     axes.spines[["right", "top"]].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(RULE)
-
-
-def cut(words: str, letters: int) -> str:
-    """The words, shortened with an ellipsis where they are longer."""
-    return words if len(words) <= letters else words[: letters - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""Names of methods where there is little room."""
+"""Names, and other words, where there is little room."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ def short_names(names: Sequence[str], rooms: Sequence[int]) -> list[str]:
     >>> short_names(["consensus-cam(companions=a)"], [13])
     ['consensus-ca…']
     """
-    cut = [shortened(name, room, tail=0) for name, room in zip(names, rooms, strict=True)]
-    count = Counter(cut)
+    short = list(map(cut, names, rooms))
+    count = Counter(short)
     return [
-        shortened(name, room, tail=(room - 1) // 2) if count[short] > 1 else short
-        for name, short, room in zip(names, cut, rooms, strict=True)
+        cut(name, room, tail=(room - 1) // 2) if count[one] > 1 else one
+        for name, one, room in zip(names, short, rooms, strict=True)
     ]
 
 
-def shortened(name: str, letters: int, tail: int) -> str:
-    """At most so many letters of the name, the last `tail` of them from its end."""
-    return name if len(name) <= letters else f"{name[: letters - 1 - tail]}…{name[len(name) - tail :]}"
+def cut(words: str, letters: int, tail: int = 0) -> str:
+    """The words, with an ellipsis before their last `tail` letters where they are longer than so many letters."""
+    if len(words) <= letters:
+        return words
+    return words[: letters - 1 - tail].rstrip() + "…" + words[len(words) - tail :]

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from bench.core.metric import Metric
 from bench.report.evidence import Evidence
 from bench.report.figure import figure
-from bench.report.style import INK, PALE, SMALL, WIDTH, cut, new_figure, title
+from bench.report.style import INK, PALE, SMALL, WIDTH, new_figure, title
 from bench.report.tiles import overlay
 from bench.tables.content import number
+from bench.tables.short_names import cut
 
 COLUMNS, SHOWN = 6, 18
 SIDE, STEP, TOP = 1.08, 1.42, 0.45

@@ -13,9 +13,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from bench.core.metric import Metric
 from bench.report.evidence import Evidence
 from bench.report.figure import figure
-from bench.report.style import BAND, BEST, INK, PALE, SMALL, TEXT, WIDTH, cut, new_figure, plain, title
+from bench.report.style import BAND, BEST, INK, PALE, SMALL, TEXT, WIDTH, new_figure, plain, title
 from bench.tables.content import Cell, Content, Line, number
 from bench.tables.panel import FEWEST
+from bench.tables.short_names import cut
 
 COLUMNS = 5
 TOP, ROW, HEAD, AXIS, BOTTOM = 0.48, 0.135, 0.36, 0.24, 0.2

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from bench.core.metric import Metric
 from bench.report.evidence import Evidence
 from bench.report.figure import figure
-from bench.report.style import BEST, COLOURS, INK, PALE, RULE, SMALL, TEXT, WIDTH, cut, new_figure, plain, title
+from bench.report.style import BEST, COLOURS, INK, PALE, RULE, SMALL, TEXT, WIDTH, new_figure, plain, title
 from bench.tables.content import Content, Transfer
+from bench.tables.short_names import cut
 
 COLUMNS = 3
 PANEL, TOP, BOTTOM, ROW = 2.0, 0.4, 0.2, 0.11
