@@ -37,7 +37,7 @@ def stored_report(table: PaperTable, out: Path) -> Report:
     """The table as a folder has it: needs neither weights nor images. Raises UsageError where it was never measured."""
     file = out / f"{table.name}.csv"
     try:
-        cells = pd.read_csv(file, dtype={"paper": str}, keep_default_na=True)
+        cells = pd.read_csv(file, dtype={"paper": str, "why": str}, keep_default_na=True)
         differences = pd.read_csv(out / f"{table.name}-differences.csv")
     except OSError:
         raise UsageError(f"{out} holds no {file.name}; run --table {table.name} without --stored first") from None
